@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from wayside.asn1.messages._basics import Acceleration, EllipseAccuracy, Position, Size
+
+
+class Transmission(StrEnum):
+    """Gear of a vehicle."""
+
+    NEUTRAL = "neutral"
+    PARK = "park"
+    FORWARD = "forward"
+    REVERSE = "reverse"
+
+
+class PathPoint(msgspec.Struct, frozen=True):
+    """Where a vehicle was `age_s` seconds ago."""
+
+    position: Position
+    age_s: float
+    speed_mps: float | None = None
+    heading_deg: float | None = None
+
+
+class Emergency(msgspec.Struct, frozen=True):
+    """Emergency state; names as on the wire schema (ResponseType, SirenInUse, LightbarInUse)."""
+
+    response: str | None = None
+    siren: str | None = None
+    lightbar: str | None = None
+
+
+class BasicSafety(msgspec.Struct, frozen=True):
+    """What a vehicle says of itself (BSM of both families).
+
+    vehicle_id: temporary, 4 octets in J2735, 8 in CSAE; it rotates and is no identity. utc_ns: moment of
+    the values, resolved from the millisecond of the minute near the receipt, None when the sender does not
+    know. accuracy_m: one-sigma bound of PositionConfidence where only that is given. brakes: names to
+    states as on the wire schema. vehicle_class: BasicVehicleClass number. events, lights: names of the set
+    bits. Source: SAE J2735 MSG_BasicSafetyMessage, T/CSAE 53-2020 Msg_BSM.
+    """
+
+    vehicle_id: bytes
+    msg_count: int
+    position: Position
+    utc_ns: int | None = None
+    accuracy: EllipseAccuracy | None = None
+    accuracy_m: float | None = None
+    transmission: Transmission | None = None
+    speed_mps: float | None = None
+    heading_deg: float | None = None
+    steering_wheel_deg: float | None = None
+    acceleration: Acceleration = Acceleration()
+    brakes: dict[str, str] = {}
+    wheel_brakes: tuple[str, ...] = ()
+    size: Size = Size(None, None)
+    vehicle_class: int | None = None
+    fuel_type: int | None = None
+    events: tuple[str, ...] = ()
+    lights: tuple[str, ...] = ()
+    path_history: tuple[PathPoint, ...] = ()
+    path_radius_m: float | None = None
+    path_confidence: float | None = None
+    emergency: Emergency | None = None
