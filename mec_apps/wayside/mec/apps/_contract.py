@@ -22,7 +22,7 @@ class Parameter(NamedTuple):
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of each app's parameters; a field is `Annotated[type, Meta(description=..., extra={unit, source})]`.
+    """Base of each app's parameters; fields are `Annotated[type, Meta(description=…, extra={unit, source})]`.
 
     The site file may override any of them by name.
     """
