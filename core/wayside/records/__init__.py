@@ -6,8 +6,17 @@ again changes nothing. Records of one key are in order of their sequence.
 
 from __future__ import annotations
 
+from wayside.records._ingest import (
+    MAX_ANSWER_BYTES,
+    IngestAnswer,
+    RefusedRecord,
+    decode_answer,
+    encode_answer,
+)
 from wayside.records._live import LiveEvent, LiveParticipant, LiveRsu, LiveSignal, LiveView
 from wayside.records._records import (
+    MAX_BATCH,
+    MAX_RECORD_BYTES,
     TOPICS,
     Body,
     DeliveryRecord,
@@ -21,6 +30,7 @@ from wayside.records._records import (
     SiteRecord,
     SummaryRecord,
     decode_live,
+    decode_page,
     decode_record,
     decode_records,
     encode_live,
@@ -31,12 +41,16 @@ from wayside.records._records import (
 )
 
 __all__ = [
+    "MAX_ANSWER_BYTES",
+    "MAX_BATCH",
+    "MAX_RECORD_BYTES",
     "TOPICS",
     "Body",
     "DeliveryRecord",
     "DeviceRecord",
     "EventRecord",
     "EventState",
+    "IngestAnswer",
     "LiveEvent",
     "LiveParticipant",
     "LiveRsu",
@@ -46,11 +60,15 @@ __all__ = [
     "RecordError",
     "RecordId",
     "RecordReason",
+    "RefusedRecord",
     "SiteRecord",
     "SummaryRecord",
+    "decode_answer",
     "decode_live",
+    "decode_page",
     "decode_record",
     "decode_records",
+    "encode_answer",
     "encode_live",
     "encode_record",
     "encode_records",

@@ -168,22 +168,31 @@ def encode_records(encoded: list[bytes]) -> bytes:
     return _encoder.encode([msgspec.Raw(item) for item in encoded])
 
 
-def decode_records(data: bytes) -> tuple[list[Record], list[RecordError]]:
-    """The records of a page and an error for each that is none; RecordError when it is no array."""
+def decode_page(data: bytes) -> list[Record | RecordError]:
+    """The items of a page in its order: a record, or the error of one that is none.
+
+    Raises RecordError MALFORMED when it is no array, TOO_LARGE when it has more than MAX_BATCH items.
+    """
     try:
         raw = _records.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         raise RecordError(RecordReason.MALFORMED, f"page: {error}") from None
     if len(raw) > MAX_BATCH:
         raise RecordError(RecordReason.TOO_LARGE, f"page of {len(raw)} records, limit {MAX_BATCH}")
-    good: list[Record] = []
-    bad: list[RecordError] = []
+    items: list[Record | RecordError] = []
     for item in raw:
         try:
-            good.append(decode_record(memoryview(item)))
+            items.append(decode_record(memoryview(item)))
         except RecordError as error:
-            bad.append(error)
-    return good, bad
+            items.append(error)
+    return items
+
+
+def decode_records(data: bytes) -> tuple[list[Record], list[RecordError]]:
+    """The records of a page and an error for each that is none; raises as `decode_page`."""
+    items = decode_page(data)
+    good = [item for item in items if isinstance(item, Record)]
+    return good, [item for item in items if isinstance(item, RecordError)]
 
 
 def encode_live(view: LiveView) -> bytes:
