@@ -29,13 +29,23 @@ def sources() -> list[Path]:
     return sorted(path for root in ROOTS for path in (ROOT / root / "wayside").rglob("*.py"))
 
 
-def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
+def package_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).parts[1:-1])
+
+
+def absolute(node: ast.ImportFrom, package: str) -> str:
+    if node.level == 0:
+        return node.module or ""
+    base = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"relative import in line {node.lineno}"
-            yield node.lineno, node.module or ""
+            yield node.lineno, absolute(node, package_of(path))
 
 
 @pytest.mark.parametrize("root", ROOTS)
@@ -58,7 +68,7 @@ def test_imports_go_down_only() -> None:
     for path in sources():
         part = part_of(path).removesuffix(".py")
         allowed = MAY_IMPORT.get(part, CORE) | {part}
-        for line, module in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        for line, module in imported(path):
             names = module.split(".")
             if names[0] == "wayside" and len(names) > 1 and names[1] not in allowed:
                 wrong.append(f"{path.relative_to(ROOT)}:{line} imports {module}")
@@ -80,9 +90,12 @@ def test_no_module_level_import_cycles() -> None:
     for module, path in modules.items():
         edges = set()
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wayside"):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            source = absolute(node, package_of(path))
+            if source.startswith("wayside"):
                 for alias in node.names:
-                    target = resolve(f"{node.module}.{alias.name}")
+                    target = resolve(f"{source}.{alias.name}")
                     # A package may gather names from its own modules, and they may name their package.
                     if target and target != module and not module.startswith(target + "."):
                         edges.add(target)
