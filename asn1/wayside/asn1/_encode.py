@@ -1,0 +1,479 @@
+"""Encoders of SEQUENCE, CHOICE and SEQUENCE OF; the mirror of the decoders, with the same plans and runs."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ._bits import Writer, fragments
+from ._encode_scalars import (
+    MAX_INDEX,
+    Encode,
+    bit_value,
+    counted,
+    general_length,
+    open_octets,
+    scalar,
+    wrong_type,
+)
+from ._errors import CodecReason, Fault
+from ._json import default_value
+from ._table import (
+    EXTRA,
+    Addition,
+    BitString,
+    Boolean,
+    Choice,
+    Enumerated,
+    Integer,
+    ListOf,
+    Member,
+    Null,
+    OctetString,
+    OpenField,
+    Sequence,
+    Table,
+    loops,
+)
+
+Plan = list[Encode]
+"""Each part writes one or several members out of the dict of a SEQUENCE."""
+
+_MAX_PLANS = 512
+_MAX_RUN_BITS = 640
+_FLUSH_BITS = 1024
+_MAX_BITMAP = 16383
+
+
+class Fixed(NamedTuple):
+    """A usual form of fixed width: raw = value - lo, or convert(value), which raises LookupError if it is not."""
+
+    width: int
+    span: int
+    lo: int
+    convert: Callable[[Any], int] | None
+
+
+class Encoders:
+    """The encoders of one table. Building is lazy; an encoder built once is kept."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._nodes = table.nodes
+        self._built: dict[int, Encode] = {}
+        self._fixed: dict[int, Fixed | None] = {}
+        self._loops = loops(table)
+
+    def get(self, index: int) -> Encode:
+        """The encoder of a node."""
+        encode = self._built.get(index)
+        if encode is None:
+            encode = self._build(index)
+            if index in self._loops:
+                encode = _nested(encode)
+            self._built[index] = encode
+        return encode
+
+    def _build(self, index: int) -> Encode:
+        node = self._nodes[index]
+        if isinstance(node, Sequence):
+            return self._sequence(node)
+        if isinstance(node, Choice):
+            return self._choice(node)
+        if isinstance(node, ListOf):
+            return self._list(node)
+        return scalar(node)
+
+    # ---- SEQUENCE
+
+    def _sequence(self, node: Sequence) -> Encode:
+        optional = [m for m in node.root if m.optional or m.default is not None]
+        flags = [(m.name, 1 << (len(optional) - 1 - at)) for at, m in enumerate(optional)]
+        defaults = [
+            (name, flag, default_value(self._table, member))
+            for member, (name, flag) in zip(optional, flags, strict=True)
+            if member.default is not None
+        ]
+        mandatory = len(node.root) - len(optional)
+        width = len(optional) + (node.additions is not None)
+        extended = 1 << len(optional)
+        names = {m.name for m in node.root}
+        added = {m.name for addition in node.additions or () for m in addition.members}
+        if node.additions is not None:
+            added.add(EXTRA)
+        write_additions = self._additions(node.additions or [])
+        plans: dict[int, Plan] = {}
+
+        def further(w: Writer, value: dict[str, Any]) -> bool:
+            """Whether members beyond the root are given; members of no known name are refused."""
+            for name in value:
+                if name not in names and name not in added:
+                    raise w.fault(CodecReason.UNKNOWN_MEMBER, str(name)[:40])
+            return not added.isdisjoint(value)
+
+        def encode(w: Writer, value: Any) -> None:
+            if type(value) is not dict:
+                raise wrong_type(w, value, "dict")
+            bits = 0
+            for name, flag in flags:
+                if name in value:
+                    bits |= flag
+            more = len(value) != mandatory + bits.bit_count() and further(w, value)
+            for name, flag, default in defaults:
+                if bits & flag and type(value[name]) is type(default) and value[name] == default:
+                    bits ^= flag
+            plan = plans.get(bits)
+            if plan is None:
+                plan = self._plan(node.root, bits, len(optional), node.open)
+                if len(plans) < _MAX_PLANS:
+                    plans[bits] = plan
+            w.acc = w.acc << width | (bits | extended if more else bits)
+            w.held += width
+            for write in plan:
+                write(w, value)
+            if more:
+                write_additions(w, value)
+
+        return encode
+
+    def _plan(self, members: list[Member], bits: int, optional: int, open_field: OpenField | None) -> Plan:
+        """How to write one set of present members; the first optional member has the highest bit."""
+        plan: Plan = []
+        run: list[tuple[Member, Fixed]] = []
+
+        def end_run() -> None:
+            if len(run) > 1:
+                plan.append(self._run(run))
+            elif run:
+                plan.append(_singly([(run[0][0].name, self.get(run[0][0].node))]))
+            run.clear()
+
+        for member in members:
+            if member.optional or member.default is not None:
+                optional -= 1
+                if not bits >> optional & 1:
+                    continue
+            fixed = self._fixed_form(member.node)
+            if open_field is not None and member.name == open_field.value:
+                end_run()
+                plan.append(self._open(open_field))
+            elif fixed is not None:
+                if sum(f.width for _, f in run) + fixed.width > _MAX_RUN_BITS:
+                    end_run()
+                run.append((member, fixed))
+            else:
+                end_run()
+                plan.append(_singly([(member.name, self.get(member.node))]))
+        end_run()
+        return plan
+
+    def _run(self, run: list[tuple[Member, Fixed]]) -> Encode:
+        total = sum(fixed.width for _, fixed in run)
+        fields = [(member.name, *fixed) for member, fixed in run]
+        write_singly = _singly([(member.name, self.get(member.node)) for member, _ in run])
+
+        def write(w: Writer, value: dict[str, Any]) -> None:
+            packed = 0
+            try:
+                for name, width, span, lo, convert in fields:
+                    item = value[name]
+                    if convert is not None:
+                        packed = packed << width | convert(item)
+                    elif type(item) is int and 0 <= (raw := item - lo) <= span:
+                        packed = packed << width | raw
+                    else:
+                        return write_singly(w, value)
+            except (LookupError, TypeError):
+                return write_singly(w, value)
+            w.acc = w.acc << total | packed
+            w.held += total
+            if w.held > _FLUSH_BITS:
+                w.flush()
+            return None
+
+        return write
+
+    def _fixed_form(self, index: int) -> Fixed | None:
+        if index not in self._fixed:
+            self._fixed[index] = None
+            self._fixed[index] = self._make_fixed(index)
+        return self._fixed[index]
+
+    def _make_fixed(self, index: int) -> Fixed | None:
+        match self._nodes[index]:
+            case Integer(lo=int(lo), hi=int(hi), ext=ext, parts=None):
+                return Fixed((hi - lo).bit_length() + ext, hi - lo, lo, None)
+            case Boolean():
+                return Fixed(1, 1, 0, _boolean_number)
+            case Null():
+                return Fixed(0, 0, 0, _null_number)
+            case Enumerated(root=root, additions=additions):
+                width = (len(root) - 1).bit_length() + (additions is not None)
+                numbers = {name: number for number, name in enumerate(root)}
+                return Fixed(width, len(root) - 1, 0, numbers.__getitem__)
+            case BitString(size=size) if size.lo == size.hi and size.lo <= 64:
+                return Fixed(size.lo + size.ext, 0, 0, _bits_number(size.lo))
+            case OctetString(size=size) if size.lo == size.hi and size.lo <= 16:
+                return Fixed(size.lo * 8 + size.ext, 0, 0, _octets_number(size.lo))
+            case Sequence(additions=None, open=None, root=root) if root:
+                return self._fixed_sequence(root)
+        return None
+
+    def _fixed_sequence(self, root: list[Member]) -> Fixed | None:
+        fields = []
+        for member in root:
+            fixed = self._fixed_form(member.node)
+            if fixed is None or member.optional or member.default is not None:
+                return None
+            fields.append((member.name, *fixed))
+        total = sum(field[1] for field in fields)
+        if total > _MAX_RUN_BITS:
+            return None
+
+        def convert(value: Any) -> int:
+            if type(value) is not dict or len(value) != len(fields):
+                raise LookupError
+            packed = 0
+            for name, width, span, lo, convert in fields:
+                item = value[name]
+                if convert is not None:
+                    packed = packed << width | convert(item)
+                elif type(item) is int and 0 <= (raw := item - lo) <= span:
+                    packed = packed << width | raw
+                else:
+                    raise LookupError
+            return packed
+
+        return Fixed(total, 0, 0, convert)
+
+    # ---- open types and extension additions
+
+    def _open(self, field: OpenField) -> Encode:
+        def write(w: Writer, value: dict[str, Any]) -> None:
+            if field.value not in value:
+                raise _at(w.fault(CodecReason.MISSING), field.value)
+            node = field.nodes.get(value[field.id])
+            try:
+                if node is None:
+                    open_octets(w, value[field.value])
+                else:
+                    w.long_octets(_content(w, self.get(node), value[field.value]))
+            except Fault as fault:
+                raise _at(fault, field.value) from None
+
+        return write
+
+    def _additions(self, known: list[Addition]) -> Encode:
+        def write(w: Writer, value: dict[str, Any]) -> None:
+            count = len(known)
+            extra: dict[int, Any] = {}
+            if EXTRA in value:
+                count, extra = _extra(w, value[EXTRA])
+            parts = {index: part for index, part in extra.items() if type(part) is bytes}
+            for index, addition in enumerate(known):
+                rest = extra.get(index)
+                given = any(member.name in value for member in addition.members)
+                if given and index in parts:
+                    raise _at(w.fault(CodecReason.WRONG_TYPE, f"addition {index} is given twice"), EXTRA)
+                if given or (addition.group and rest is not None and index not in parts):
+                    parts[index] = self._addition(w, addition, value, rest)
+            count = max(count, max(parts, default=-1) + 1)
+            bitmap = 0
+            for index in parts:
+                bitmap |= 1 << (count - 1 - index)
+            w.small_length(count)
+            w.bits(bitmap, count)
+            for index in sorted(parts):
+                w.long_octets(parts[index])
+
+        return write
+
+    def _addition(
+        self, w: Writer, addition: Addition, value: dict[str, Any], rest: tuple[bytes, int] | None
+    ) -> bytes:
+        if addition.group:
+            members = {m.name: value[m.name] for m in addition.members if m.name in value}
+            return _content(w, self._sequence(Sequence(addition.members)), members, rest)
+        name = addition.members[0].name
+        try:
+            return _content(w, self.get(addition.members[0].node), value[name], rest)
+        except Fault as fault:
+            raise _at(fault, name) from None
+
+    # ---- CHOICE
+
+    def _choice(self, node: Choice) -> Encode:
+        additions = node.additions
+        width = (len(node.root) - 1).bit_length() + (additions is not None)
+        root = {a.name: (index, a.node) for index, a in enumerate(node.root)}
+        added = {a.name: (index, a.node) for index, a in enumerate(additions or ())}
+        ready: dict[str, tuple[int, Encode]] = {}
+
+        def encode(w: Writer, value: Any) -> None:
+            if type(value) is not tuple or len(value) != 2 or not isinstance(value[0], str):
+                raise wrong_type(w, value, "(alternative, value)")
+            name, inner = value
+            entry = ready.get(name)
+            if entry is None:
+                if name not in root:
+                    return extension(w, name, inner)
+                index, at = root[name]
+                entry = ready[name] = index, self.get(at)
+            w.acc = w.acc << width | entry[0]
+            w.held += width
+            try:
+                entry[1](w, inner)
+            except Fault as fault:
+                raise _at(fault, name) from None
+            return None
+
+        def extension(w: Writer, name: str, inner: Any) -> None:
+            try:
+                if name in added:
+                    index, at = added[name]
+                    octets = _content(w, self.get(at), inner)
+                elif name == EXTRA and additions is not None:
+                    index, octets = _unknown_alternative(w, inner)
+                else:
+                    raise w.fault(CodecReason.BAD_INDEX, "no such alternative")
+            except Fault as fault:
+                raise _at(fault, name[:40]) from None
+            w.bits(1, 1)
+            w.small(index)
+            w.long_octets(octets)
+
+        return encode
+
+    # ---- SEQUENCE OF
+
+    def _list(self, node: ListOf) -> Encode:
+        write_count = counted(node.size)
+        element = node.element
+        write = self.get(element) if element not in self._loops else self._later(element)
+
+        def encode(w: Writer, value: Any) -> None:
+            if type(value) is not list:
+                raise wrong_type(w, value, "list")
+            count = len(value)
+            w.elements -= count
+            if w.elements < 0:
+                raise w.fault(CodecReason.TOO_LONG, "too many list elements")
+            at = 0
+            try:
+                if write_count(w, count):
+                    for item in value:
+                        write(w, item)
+                        at += 1
+                else:
+                    for piece, start in fragments(count):
+                        general_length(w, piece)
+                        for item in value[start : start + piece]:
+                            write(w, item)
+                            at += 1
+            except Fault as fault:
+                if fault.trail or count:
+                    fault.trail.append(at)
+                raise
+
+        return encode
+
+    def _later(self, index: int) -> Encode:
+        return lambda w, value: self.get(index)(w, value)
+
+
+def _singly(members: list[tuple[str, Encode]]) -> Encode:
+    def write(w: Writer, value: dict[str, Any]) -> None:
+        name = ""
+        try:
+            for name, encode in members:
+                if name not in value:
+                    raise w.fault(CodecReason.MISSING)
+                encode(w, value[name])
+        except Fault as fault:
+            fault.trail.append(name)
+            raise
+
+    return write
+
+
+def _content(w: Writer, encode: Encode, value: Any, rest: tuple[bytes, int] | None = None) -> bytes:
+    """The octets of a value inside an open type, and behind it the bits that were kept."""
+    inner = Writer(w.elements, w.depth)
+    try:
+        encode(inner, value)
+    except Fault as fault:
+        fault.bit_offset += w.position()
+        raise
+    if rest is not None:
+        pair = bit_value(rest)
+        if pair is None:
+            raise wrong_type(w, rest, "(bytes, bits) behind an addition")
+        inner.bits(*pair)
+    w.elements = inner.elements
+    return inner.finish()
+
+
+def _extra(w: Writer, extra: Any) -> tuple[int, dict[int, Any]]:
+    if type(extra) is tuple and len(extra) == 2 and type(extra[0]) is int and type(extra[1]) is dict:
+        count, parts = extra
+        if 1 <= count <= _MAX_BITMAP and all(
+            type(index) is int and 0 <= index < _MAX_BITMAP and type(part) in (bytes, tuple)
+            for index, part in parts.items()
+        ):
+            return count, parts
+    raise _at(wrong_type(w, extra, "(bits, {index: bytes})"), EXTRA)
+
+
+def _unknown_alternative(w: Writer, inner: Any) -> tuple[int, bytes]:
+    if type(inner) is tuple and len(inner) == 2:
+        index, octets = inner
+        if type(index) is int and 0 <= index < MAX_INDEX and type(octets) is bytes:
+            return index, octets
+    raise wrong_type(w, inner, "(index, bytes)")
+
+
+def _at(fault: Fault, place: str) -> Fault:
+    fault.trail.append(place)
+    return fault
+
+
+def _boolean_number(value: Any) -> int:
+    if value is True:
+        return 1
+    if value is False:
+        return 0
+    raise LookupError
+
+
+def _null_number(value: Any) -> int:
+    if value is None:
+        return 0
+    raise LookupError
+
+
+def _bits_number(count: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        pair = bit_value(value)
+        if pair is None or pair[1] != count:
+            raise LookupError
+        return pair[0]
+
+    return convert
+
+
+def _octets_number(count: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        if type(value) is not bytes or len(value) != count:
+            raise LookupError
+        return int.from_bytes(value, "big")
+
+    return convert
+
+
+def _nested(encode: Encode) -> Encode:
+    def guarded(w: Writer, value: Any) -> None:
+        if not w.depth:
+            raise w.fault(CodecReason.TOO_DEEP)
+        w.depth -= 1
+        encode(w, value)
+        w.depth += 1
+
+    return guarded

@@ -1,0 +1,156 @@
+"""Message sets: the codec of one dialect, as the rest of the program uses it."""
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal
+
+from ._bits import Limits, Reader, Writer
+from ._decode import Decoders
+from ._encode import Encoders
+from ._errors import CodecReason, DecodeError, EncodeError, Fault, TableError
+from ._json import from_json, to_json
+from ._sources import MODULES, TABLE_NAME
+from ._table import Table, parse_table
+
+Octets = bytes | bytearray | memoryview
+
+FRAME = "MessageFrame"
+"""The type that a dialect sends and receives; the default of all calls."""
+
+
+class MessageSet:
+    """Encoder and decoder of all types of one dialect, in UPER (ITU-T X.691, unaligned, basic).
+
+    Wire values follow asn1tools: SEQUENCE = dict, absent OPTIONAL = no key; SEQUENCE OF = list; CHOICE =
+    (alternative, value); ENUMERATED = its name; INTEGER = int; OCTET STRING = bytes; BIT STRING = (bytes,
+    bits), left-aligned; NULL = None; OBJECT IDENTIFIER = dotted str. An open type of known identifier holds its
+    value, else bytes.
+
+    What the table does not know is kept and encoded again as it came, in forms that no ASN.1 name can take: a
+    SEQUENCE has the key "..." with (bits of the presence bitmap, {index: bytes}), and (bytes, bits) instead of
+    bytes for what followed a known addition; a CHOICE is ("...", (index, bytes)); an ENUMERATED is "...index".
+    """
+
+    def __init__(self, table: Table, limits: Limits | None = None) -> None:
+        self.table = table
+        self.limits = limits or Limits()
+        self.dialect = table.dialect
+        self.title = table.title
+        self.status = table.status
+        self.type_names: tuple[str, ...] = tuple(table.types)
+        self.frames: Mapping[str, str] = MappingProxyType(dict(table.frames))
+        self._decoders = Decoders(table)
+        self._encoders = Encoders(table)
+
+    def __repr__(self) -> str:
+        return f"MessageSet({self.dialect!r})"
+
+    def decode(
+        self, data: Octets, type_name: str = FRAME, *, trailing: Literal["refuse", "ignore"] = "refuse"
+    ) -> Any:
+        """The value in `data`. Raises DecodeError.
+
+        Octets behind the value and padding bits that are not zero are refused unless `trailing` is "ignore".
+        """
+        octets = self._octets(data)
+        value, used = self._decode(octets, type_name)
+        if trailing == "refuse":
+            left = len(octets) * 8 - used
+            if left >= 8 and not (used == 0 and left == 8):
+                raise DecodeError(CodecReason.TRAILING, "", used, f"{left // 8} octets")
+            if left and octets[-1] & ((1 << left) - 1):
+                raise DecodeError(CodecReason.TRAILING, "", used, "padding that is not zero")
+        return value
+
+    def decode_prefix(self, data: Octets, type_name: str = FRAME) -> tuple[Any, int]:
+        """The value at the start of `data`, and how many bits it takes. Raises DecodeError."""
+        return self._decode(self._octets(data), type_name)
+
+    def encode(self, value: Any, type_name: str = FRAME) -> bytes:
+        """The octets of a value, padded with zero bits. Raises EncodeError."""
+        encode = self._encoders.get(self._index(type_name, EncodeError))
+        writer = Writer(self.limits.max_elements, self.limits.max_depth)
+        try:
+            encode(writer, value)
+            octets = writer.finish()
+        except Fault as fault:
+            raise EncodeError(fault.reason, fault.path(), fault.bit_offset, fault.detail) from None
+        except RecursionError:
+            raise EncodeError(CodecReason.TOO_DEEP) from None
+        except Exception as error:  # a key or value whose own __eq__ or __hash__ raises
+            raise EncodeError(CodecReason.WRONG_TYPE, "", 0, "a value of foreign behaviour") from error
+        if len(octets) > self.limits.max_octets:
+            raise EncodeError(CodecReason.TOO_LONG, "", len(octets) * 8, f"{len(octets)} octets")
+        return octets
+
+    def frame_name(self, value: Any) -> str:
+        """Name of the message in a frame ("MAP", "BSM"), else its number or alternative, else "unknown"."""
+        key: object = None
+        if type(value) is tuple and value:
+            key = value[0]
+        elif type(value) is dict:
+            key = value.get("messageId")
+        if type(key) not in (str, int):
+            return "unknown"
+        return self.frames.get(str(key), str(key))
+
+    def to_json(self, value: Any, type_name: str = FRAME) -> Any:
+        """A decoded value in a form that `json.dumps` takes; see `from_json`."""
+        return to_json(self.table, self._index(type_name, EncodeError), value)
+
+    def from_json(self, value: Any, type_name: str = FRAME) -> Any:
+        """The wire value of a JSON form; exact, since it goes by the table. Raises EncodeError."""
+        index = self._index(type_name, EncodeError)
+        try:
+            return from_json(self.table, index, value)
+        except Fault as fault:
+            raise EncodeError(fault.reason, fault.path(), 0, fault.detail) from None
+        except RecursionError:
+            raise EncodeError(CodecReason.TOO_DEEP) from None
+
+    def _decode(self, octets: bytes, type_name: str) -> tuple[Any, int]:
+        decode = self._decoders.get(self._index(type_name, DecodeError))
+        reader = Reader(octets, self.limits.max_elements, self.limits.max_depth)
+        try:
+            return decode(reader), reader.pos
+        except Fault as fault:
+            raise DecodeError(fault.reason, fault.path(), fault.bit_offset, fault.detail) from None
+        except RecursionError:
+            raise DecodeError(CodecReason.TOO_DEEP, "", reader.pos) from None
+
+    def _octets(self, data: Octets) -> bytes:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise DecodeError(CodecReason.WRONG_TYPE, "", 0, f"{type(data).__name__} instead of bytes")
+        size = data.nbytes if isinstance(data, memoryview) else len(data)
+        if size > self.limits.max_octets:
+            raise DecodeError(CodecReason.TOO_LONG, "", 0, f"{size} octets")
+        return data if type(data) is bytes else bytes(data)
+
+    def _index(self, type_name: str, error: type[DecodeError] | type[EncodeError]) -> int:
+        index = self.table.types.get(type_name) if isinstance(type_name, str) else None
+        if index is None:
+            raise error(CodecReason.UNKNOWN_TYPE, "", 0, str(type_name)[:60])
+        return index
+
+
+@cache
+def load(dialect: str) -> MessageSet:
+    """The message set of a dialect; read once, then shared. Raises TableError for an unknown dialect."""
+    if dialect not in dialects():
+        raise TableError(f"unknown dialect {dialect!r}; known: {', '.join(dialects())}")
+    table = parse_table((MODULES / dialect / TABLE_NAME).read_bytes())
+    if table.dialect != dialect:
+        raise TableError(f"the table of {dialect} says that it is {table.dialect}")
+    return MessageSet(table)
+
+
+@cache
+def dialects() -> tuple[str, ...]:
+    """Identifiers of the dialects that can be loaded, in order of name."""
+    return tuple(sorted(path.parent.name for path in MODULES.glob(f"*/{TABLE_NAME}")))
+
+
+def frame_name(dialect: str, value: Any) -> str:
+    """Name of the message in a decoded frame of a dialect, as `MessageSet.frame_name`: "BSM", "MAP"."""
+    return load(dialect).frame_name(value)
