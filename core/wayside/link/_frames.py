@@ -21,6 +21,7 @@ from wayside.link._bodies import (
 from wayside.observe import Reason, WaysideError
 
 _HEADER = struct.Struct("<BBBBIQqI")
+_NUMBERED = struct.Struct("<BBBBI")  # the header up to and with `seq`
 HEADER_BYTES = _HEADER.size
 
 B = TypeVar("B", bound=msgspec.Struct)
@@ -103,6 +104,23 @@ def encode_frame(header: Header, body: bytes) -> bytes:
         )
         + body
     )
+
+
+class FrameTemplate:
+    """A frame encoded once for many sessions: only its `seq` and flags differ from one to the next."""
+
+    __slots__ = ("_flags", "_kind", "_priority", "_tail")
+
+    def __init__(self, header: Header, body: bytes) -> None:
+        frame = encode_frame(header, body)
+        self._kind, self._flags, self._priority = frame[0], frame[1], frame[2]
+        self._tail = frame[_NUMBERED.size :]
+
+    def numbered(self, seq: int, flags: int = 0) -> bytes:
+        """Octets of the frame with this `seq` (modulo 2^32), `flags` added to the template's own."""
+        return (
+            _NUMBERED.pack(self._kind, self._flags | flags, self._priority, 0, seq & 0xFFFFFFFF) + self._tail
+        )
 
 
 def decode_frame(data: bytes | bytearray | memoryview, max_bytes: int = 65_536) -> Frame:
