@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from ._errors import CodecReason, Fault
 
 _WINDOW_OCTETS = 128
-_FLUSH_BITS = 1024
+FLUSH_BITS = 1024
+"""The writer's accumulator is emptied when it is longer."""
 FRAGMENT = 16384
 """Unit of a fragmented length (X.691 11.9.3.8)."""
 
@@ -162,7 +163,7 @@ class Writer:
     def bits(self, value: int, width: int) -> None:
         self.acc = self.acc << width | value
         self.held += width
-        if self.held > _FLUSH_BITS:
+        if self.held > FLUSH_BITS:
             self.flush()
 
     def flush(self) -> None:

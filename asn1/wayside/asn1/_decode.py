@@ -1,15 +1,16 @@
 """Decoders of SEQUENCE, CHOICE and SEQUENCE OF, built from the table when a type is first met.
 
-A SEQUENCE reads its presence bits as one number and follows the plan made for it: the members that are there,
-in order, with neighbours of fixed width joined to one run that is fetched at once. A run takes the usual form of
-each member for granted (root values); when one is not of it, the run is read again member by member, which also
-finds the place of an error.
+A SEQUENCE reads its presence bits as one number and follows the plan made for it: the members that are
+there, in order, with neighbours of fixed width joined to one run that is fetched at once. A run takes the
+usual form of each member for granted (root values); when one is not of it, the run is read again member by
+member, which also finds the place of an error.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ._bits import Reader
+from ._decode_fixed import MAX_RUN_BITS, Fixed, FixedForms, at_once, run_fields
 from ._decode_scalars import Decode, counted, left_aligned, pieces, scalar
 from ._errors import CodecReason, Fault
 from ._json import default_value
@@ -38,16 +39,6 @@ Fill = Callable[[Reader, dict[str, Any]], None]
 Plan = list[tuple[str, Decode] | tuple[None, Fill]]
 
 _MAX_PLANS = 512
-_MAX_RUN_BITS = 640
-
-
-class Fixed(NamedTuple):
-    """A usual form of fixed width: raw numbers above `span` are not of it; value = lo + raw or convert(raw)."""
-
-    width: int
-    span: int
-    lo: int
-    convert: Callable[[int], Any] | None
 
 
 class Decoders:
@@ -57,7 +48,7 @@ class Decoders:
         self._table = table
         self._nodes = table.nodes
         self._built: dict[int, Decode] = {}
-        self._fixed: dict[int, Fixed | None] = {}
+        self._fixed = FixedForms(table.nodes)
         self._least: dict[int, int] = {}
         self._loops = loops(table)
 
@@ -74,7 +65,9 @@ class Decoders:
     def _build(self, index: int) -> Decode:
         node = self._nodes[index]
         if isinstance(node, Sequence):
-            return self._sequence(node)
+            decode = self._sequence(node)
+            fixed = self._fixed.get(index)
+            return decode if fixed is None else at_once(fixed, decode)
         if isinstance(node, Choice):
             return self._choice(node)
         if isinstance(node, ListOf):
@@ -84,34 +77,14 @@ class Decoders:
     # ---- SEQUENCE
 
     def _sequence(self, node: Sequence) -> Decode:
-        fill_root = self._root(node)
-        if node.additions is None:
-
-            def decode(r: Reader) -> dict[str, Any]:
-                out: dict[str, Any] = {}
-                fill_root(r, out)
-                return out
-
-            return decode
-        additions = self._additions(node.additions)
-
-        def decode_extensible(r: Reader) -> dict[str, Any]:
-            out: dict[str, Any] = {}
-            if fill_root(r, out):
-                additions(r, out)
-            return out
-
-        return decode_extensible
-
-    def _root(self, node: Sequence) -> Callable[[Reader, dict[str, Any]], int]:
-        """Fills in the root members; the result is non-zero when extension additions follow."""
         optional = sum(m.optional or m.default is not None for m in node.root)
         flag = 0 if node.additions is None else 1 << optional
         width = optional + bool(flag)
         mask = (1 << width) - 1
+        additions = self._additions(node.additions or [])
         plans: dict[int, Plan] = {}
 
-        def fill(r: Reader, out: dict[str, Any]) -> int:
+        def decode(r: Reader) -> dict[str, Any]:
             end = r.pos + width
             if end > r.top:
                 r.refill(end)
@@ -122,6 +95,7 @@ class Decoders:
                 plan = self._plan(node.root, bits, optional, node.open)
                 if len(plans) < _MAX_PLANS:
                     plans[bits] = plan
+            out: dict[str, Any] = {}
             name: str | None = ""
             try:
                 for name, read in plan:
@@ -133,9 +107,11 @@ class Decoders:
                 if name is not None:
                     fault.trail.append(name)
                 raise
-            return bits & flag
+            if bits & flag:
+                additions(r, out)
+            return out
 
-        return fill
+        return decode
 
     def _plan(self, members: list[Member], bits: int, optional: int, open_field: OpenField | None) -> Plan:
         """What to do for one set of presence bits; the first optional member has the highest bit."""
@@ -157,12 +133,12 @@ class Decoders:
                         end_run()
                         plan.append((member.name, self._default(member)))
                     continue
-            fixed = self._fixed_form(member.node)
+            fixed = self._fixed.get(member.node)
             if open_field is not None and member.name == open_field.value:
                 end_run()
                 plan.append((None, self._open(open_field)))
             elif fixed is not None:
-                if sum(f.width for _, f in run) + fixed.width > _MAX_RUN_BITS:
+                if sum(f.width for _, f in run) + fixed.width > MAX_RUN_BITS:
                     end_run()
                 run.append((member, fixed))
             else:
@@ -176,7 +152,7 @@ class Decoders:
         return lambda r: value
 
     def _run(self, run: list[tuple[Member, Fixed]]) -> Fill:
-        width, fields = _fields(run)
+        width, fields = run_fields(run)
         singly = [(member.name, self.get(member.node)) for member, _ in run]
 
         def read_singly(r: Reader, out: dict[str, Any]) -> None:
@@ -207,57 +183,6 @@ class Decoders:
             return None
 
         return fill
-
-    def _fixed_form(self, index: int) -> Fixed | None:
-        if index not in self._fixed:
-            self._fixed[index] = None
-            self._fixed[index] = self._make_fixed(index)
-        return self._fixed[index]
-
-    def _make_fixed(self, index: int) -> Fixed | None:
-        match self._nodes[index]:
-            case Integer(lo=int(lo), hi=int(hi), ext=ext, parts=None):
-                return Fixed((hi - lo).bit_length() + ext, hi - lo, lo, None)
-            case Boolean():
-                return Fixed(1, 1, 0, (False, True).__getitem__)
-            case Null():
-                return Fixed(0, 0, 0, lambda raw: None)
-            case Enumerated(root=root, additions=additions):
-                last = len(root) - 1
-                return Fixed(last.bit_length() + (additions is not None), last, 0, tuple(root).__getitem__)
-            case BitString(size=size) if size.lo == size.hi and size.lo <= 64:
-                bits = size.lo
-                return Fixed(bits + size.ext, (1 << bits) - 1, 0, lambda raw: left_aligned(raw, bits))
-            case OctetString(size=size) if size.lo == size.hi and size.lo <= 16:
-                count = size.lo
-                return Fixed(
-                    count * 8 + size.ext, (1 << count * 8) - 1, 0, lambda raw: raw.to_bytes(count, "big")
-                )
-            case Sequence(additions=None, open=None, root=root) if root:
-                return self._fixed_sequence(root)
-        return None
-
-    def _fixed_sequence(self, root: list[Member]) -> Fixed | None:
-        run = []
-        for member in root:
-            fixed = self._fixed_form(member.node)
-            if fixed is None or member.optional or member.default is not None:
-                return None
-            run.append((member, fixed))
-        width, fields = _fields(run)
-        if width > _MAX_RUN_BITS:
-            return None
-
-        def convert(packed: int) -> dict[str, Any]:
-            out: dict[str, Any] = {}
-            for name, shift, mask, span, lo, convert in fields:
-                raw = (packed >> shift) & mask
-                if raw > span:
-                    raise IndexError
-                out[name] = lo + raw if convert is None else convert(raw)
-            return out
-
-        return Fixed(width, (1 << width) - 1, 0, convert)
 
     # ---- open types and extension additions
 
@@ -484,17 +409,6 @@ def _rest(r: Reader, start: int) -> tuple[bytes, int] | None:
         return None
     r.pos = at
     return left_aligned(bits, left)
-
-
-def _fields(run: list[tuple[Member, Fixed]]) -> tuple[int, list[tuple[str, int, int, int, int, Any]]]:
-    """Width of a run, and (name, shift, mask, span, lo, convert) of each member."""
-    width = sum(fixed.width for _, fixed in run)
-    fields = []
-    shift = width
-    for member, fixed in run:
-        shift -= fixed.width
-        fields.append((member.name, shift, (1 << fixed.width) - 1, fixed.span, fixed.lo, fixed.convert))
-    return width, fields
 
 
 def _nested(decode: Decode) -> Decode:

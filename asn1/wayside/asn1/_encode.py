@@ -1,9 +1,10 @@
 """Encoders of SEQUENCE, CHOICE and SEQUENCE OF; the mirror of the decoders, with the same plans and runs."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from ._bits import Writer, fragments
+from ._bits import FLUSH_BITS, Writer, fragments
+from ._encode_fixed import MAX_RUN_BITS, Fixed, FixedForms, at_once
 from ._encode_scalars import (
     MAX_INDEX,
     Encode,
@@ -19,37 +20,23 @@ from ._json import default_value
 from ._table import (
     EXTRA,
     Addition,
-    BitString,
-    Boolean,
     Choice,
-    Enumerated,
-    Integer,
     ListOf,
     Member,
-    Null,
-    OctetString,
     OpenField,
     Sequence,
     Table,
     loops,
 )
 
-Plan = list[Encode]
-"""Each part writes one or several members out of the dict of a SEQUENCE."""
+Plan = list[tuple[str | None, Encode]]
+"""Each part writes the member of that name, or with None several members out of the dict of a SEQUENCE."""
 
-_MAX_PLANS = 512
-_MAX_RUN_BITS = 640
-_FLUSH_BITS = 1024
+Shape = tuple[int, Plan, bool]
+"""Presence bits, what to write, and whether extension additions follow."""
+
+_MAX_SHAPES = 512
 _MAX_BITMAP = 16383
-
-
-class Fixed(NamedTuple):
-    """A usual form of fixed width: raw = value - lo, or convert(value), which raises LookupError if it is not."""
-
-    width: int
-    span: int
-    lo: int
-    convert: Callable[[Any], int] | None
 
 
 class Encoders:
@@ -59,7 +46,7 @@ class Encoders:
         self._table = table
         self._nodes = table.nodes
         self._built: dict[int, Encode] = {}
-        self._fixed: dict[int, Fixed | None] = {}
+        self._fixed = FixedForms(table.nodes)
         self._loops = loops(table)
 
     def get(self, index: int) -> Encode:
@@ -75,7 +62,9 @@ class Encoders:
     def _build(self, index: int) -> Encode:
         node = self._nodes[index]
         if isinstance(node, Sequence):
-            return self._sequence(node)
+            encode = self._sequence(node)
+            fixed = self._fixed.get(index)
+            return encode if fixed is None else at_once(fixed, encode)
         if isinstance(node, Choice):
             return self._choice(node)
         if isinstance(node, ListOf):
@@ -86,53 +75,67 @@ class Encoders:
 
     def _sequence(self, node: Sequence) -> Encode:
         optional = [m for m in node.root if m.optional or m.default is not None]
-        flags = [(m.name, 1 << (len(optional) - 1 - at)) for at, m in enumerate(optional)]
-        defaults = [
-            (name, flag, default_value(self._table, member))
-            for member, (name, flag) in zip(optional, flags, strict=True)
-            if member.default is not None
-        ]
-        mandatory = len(node.root) - len(optional)
         width = len(optional) + (node.additions is not None)
-        extended = 1 << len(optional)
-        names = {m.name for m in node.root}
-        added = {m.name for addition in node.additions or () for m in addition.members}
-        if node.additions is not None:
-            added.add(EXTRA)
         write_additions = self._additions(node.additions or [])
-        plans: dict[int, Plan] = {}
-
-        def further(w: Writer, value: dict[str, Any]) -> bool:
-            """Whether members beyond the root are given; members of no known name are refused."""
-            for name in value:
-                if name not in names and name not in added:
-                    raise w.fault(CodecReason.UNKNOWN_MEMBER, str(name)[:40])
-            return not added.isdisjoint(value)
+        examine = self._shapes(node, optional)
+        known: dict[tuple[str, ...], Shape] = {}
+        keep = all(m.default is None for m in optional)
 
         def encode(w: Writer, value: Any) -> None:
             if type(value) is not dict:
                 raise wrong_type(w, value, "dict")
-            bits = 0
-            for name, flag in flags:
-                if name in value:
-                    bits |= flag
-            more = len(value) != mandatory + bits.bit_count() and further(w, value)
-            for name, flag, default in defaults:
-                if bits & flag and type(value[name]) is type(default) and value[name] == default:
-                    bits ^= flag
-            plan = plans.get(bits)
-            if plan is None:
-                plan = self._plan(node.root, bits, len(optional), node.open)
-                if len(plans) < _MAX_PLANS:
-                    plans[bits] = plan
-            w.acc = w.acc << width | (bits | extended if more else bits)
+            shape = known.get(tuple(value))
+            if shape is None:
+                shape = examine(w, value)
+                if keep and len(known) < _MAX_SHAPES:
+                    known[tuple(value)] = shape
+            bits, plan, more = shape
+            w.acc = w.acc << width | bits
             w.held += width
-            for write in plan:
-                write(w, value)
+            name: str | None = ""
+            try:
+                for name, write in plan:
+                    write(w, value if name is None else value[name])
+            except Fault as fault:
+                if name is not None:
+                    fault.trail.append(name)
+                raise
             if more:
                 write_additions(w, value)
 
         return encode
+
+    def _shapes(self, node: Sequence, optional: list[Member]) -> Callable[[Writer, dict[str, Any]], Shape]:
+        """Finds out what the keys of a dict ask for; refuses unknown and missing members."""
+        names = {m.name for m in node.root}
+        mandatory = [m.name for m in node.root if not m.optional and m.default is None]
+        added = {m.name for addition in node.additions or () for m in addition.members}
+        if node.additions is not None:
+            added.add(EXTRA)
+        defaults = {m.name: default_value(self._table, m) for m in optional if m.default is not None}
+        plans: dict[int, Plan] = {}
+
+        def examine(w: Writer, value: dict[str, Any]) -> Shape:
+            for name in value:
+                if name not in names and name not in added:
+                    raise w.fault(CodecReason.UNKNOWN_MEMBER, str(name)[:40])
+            for name in mandatory:
+                if name not in value:
+                    raise _at(w.fault(CodecReason.MISSING), name)
+            bits = 0
+            for member in optional:
+                name = member.name
+                present = name in value and not (name in defaults and _same(value[name], defaults[name]))
+                bits = bits << 1 | present
+            plan = plans.get(bits)
+            if plan is None:
+                plan = self._plan(node.root, bits, len(optional), node.open)
+                if len(plans) < _MAX_SHAPES:
+                    plans[bits] = plan
+            more = not added.isdisjoint(value)
+            return (bits | more << len(optional)), plan, more
+
+        return examine
 
     def _plan(self, members: list[Member], bits: int, optional: int, open_field: OpenField | None) -> Plan:
         """How to write one set of present members; the first optional member has the highest bit."""
@@ -141,9 +144,9 @@ class Encoders:
 
         def end_run() -> None:
             if len(run) > 1:
-                plan.append(self._run(run))
+                plan.append((None, self._run(run)))
             elif run:
-                plan.append(_singly([(run[0][0].name, self.get(run[0][0].node))]))
+                plan.append((run[0][0].name, self.get(run[0][0].node)))
             run.clear()
 
         for member in members:
@@ -151,17 +154,17 @@ class Encoders:
                 optional -= 1
                 if not bits >> optional & 1:
                     continue
-            fixed = self._fixed_form(member.node)
+            fixed = self._fixed.get(member.node)
             if open_field is not None and member.name == open_field.value:
                 end_run()
-                plan.append(self._open(open_field))
+                plan.append((None, self._open(open_field)))
             elif fixed is not None:
-                if sum(f.width for _, f in run) + fixed.width > _MAX_RUN_BITS:
+                if sum(f.width for _, f in run) + fixed.width > MAX_RUN_BITS:
                     end_run()
                 run.append((member, fixed))
             else:
                 end_run()
-                plan.append(_singly([(member.name, self.get(member.node))]))
+                plan.append((member.name, self.get(member.node)))
         end_run()
         return plan
 
@@ -185,71 +188,16 @@ class Encoders:
                 return write_singly(w, value)
             w.acc = w.acc << total | packed
             w.held += total
-            if w.held > _FLUSH_BITS:
+            if w.held > FLUSH_BITS:
                 w.flush()
             return None
 
         return write
 
-    def _fixed_form(self, index: int) -> Fixed | None:
-        if index not in self._fixed:
-            self._fixed[index] = None
-            self._fixed[index] = self._make_fixed(index)
-        return self._fixed[index]
-
-    def _make_fixed(self, index: int) -> Fixed | None:
-        match self._nodes[index]:
-            case Integer(lo=int(lo), hi=int(hi), ext=ext, parts=None):
-                return Fixed((hi - lo).bit_length() + ext, hi - lo, lo, None)
-            case Boolean():
-                return Fixed(1, 1, 0, _boolean_number)
-            case Null():
-                return Fixed(0, 0, 0, _null_number)
-            case Enumerated(root=root, additions=additions):
-                width = (len(root) - 1).bit_length() + (additions is not None)
-                numbers = {name: number for number, name in enumerate(root)}
-                return Fixed(width, len(root) - 1, 0, numbers.__getitem__)
-            case BitString(size=size) if size.lo == size.hi and size.lo <= 64:
-                return Fixed(size.lo + size.ext, 0, 0, _bits_number(size.lo))
-            case OctetString(size=size) if size.lo == size.hi and size.lo <= 16:
-                return Fixed(size.lo * 8 + size.ext, 0, 0, _octets_number(size.lo))
-            case Sequence(additions=None, open=None, root=root) if root:
-                return self._fixed_sequence(root)
-        return None
-
-    def _fixed_sequence(self, root: list[Member]) -> Fixed | None:
-        fields = []
-        for member in root:
-            fixed = self._fixed_form(member.node)
-            if fixed is None or member.optional or member.default is not None:
-                return None
-            fields.append((member.name, *fixed))
-        total = sum(field[1] for field in fields)
-        if total > _MAX_RUN_BITS:
-            return None
-
-        def convert(value: Any) -> int:
-            if type(value) is not dict or len(value) != len(fields):
-                raise LookupError
-            packed = 0
-            for name, width, span, lo, convert in fields:
-                item = value[name]
-                if convert is not None:
-                    packed = packed << width | convert(item)
-                elif type(item) is int and 0 <= (raw := item - lo) <= span:
-                    packed = packed << width | raw
-                else:
-                    raise LookupError
-            return packed
-
-        return Fixed(total, 0, 0, convert)
-
     # ---- open types and extension additions
 
     def _open(self, field: OpenField) -> Encode:
         def write(w: Writer, value: dict[str, Any]) -> None:
-            if field.value not in value:
-                raise _at(w.fault(CodecReason.MISSING), field.value)
             node = field.nodes.get(value[field.id])
             try:
                 if node is None:
@@ -262,6 +210,17 @@ class Encoders:
         return write
 
     def _additions(self, known: list[Addition]) -> Encode:
+        ready: dict[int, Encode] = {}
+
+        def writer(index: int) -> Encode:
+            encode = ready.get(index)
+            if encode is None:
+                members = known[index].members
+                group = known[index].group
+                encode = self._sequence(Sequence(members)) if group else self.get(members[0].node)
+                ready[index] = encode
+            return encode
+
         def write(w: Writer, value: dict[str, Any]) -> None:
             count = len(known)
             extra: dict[int, Any] = {}
@@ -274,7 +233,7 @@ class Encoders:
                 if given and index in parts:
                     raise _at(w.fault(CodecReason.WRONG_TYPE, f"addition {index} is given twice"), EXTRA)
                 if given or (addition.group and rest is not None and index not in parts):
-                    parts[index] = self._addition(w, addition, value, rest)
+                    parts[index] = _addition(w, addition, writer(index), value, rest)
             count = max(count, max(parts, default=-1) + 1)
             bitmap = 0
             for index in parts:
@@ -285,18 +244,6 @@ class Encoders:
                 w.long_octets(parts[index])
 
         return write
-
-    def _addition(
-        self, w: Writer, addition: Addition, value: dict[str, Any], rest: tuple[bytes, int] | None
-    ) -> bytes:
-        if addition.group:
-            members = {m.name: value[m.name] for m in addition.members if m.name in value}
-            return _content(w, self._sequence(Sequence(addition.members)), members, rest)
-        name = addition.members[0].name
-        try:
-            return _content(w, self.get(addition.members[0].node), value[name], rest)
-        except Fault as fault:
-            raise _at(fault, name) from None
 
     # ---- CHOICE
 
@@ -384,8 +331,6 @@ def _singly(members: list[tuple[str, Encode]]) -> Encode:
         name = ""
         try:
             for name, encode in members:
-                if name not in value:
-                    raise w.fault(CodecReason.MISSING)
                 encode(w, value[name])
         except Fault as fault:
             fault.trail.append(name)
@@ -409,6 +354,19 @@ def _content(w: Writer, encode: Encode, value: Any, rest: tuple[bytes, int] | No
         inner.bits(*pair)
     w.elements = inner.elements
     return inner.finish()
+
+
+def _addition(
+    w: Writer, addition: Addition, encode: Encode, value: dict[str, Any], rest: tuple[bytes, int] | None
+) -> bytes:
+    if addition.group:
+        members = {m.name: value[m.name] for m in addition.members if m.name in value}
+        return _content(w, encode, members, rest)
+    name = addition.members[0].name
+    try:
+        return _content(w, encode, value[name], rest)
+    except Fault as fault:
+        raise _at(fault, name) from None
 
 
 def _extra(w: Writer, extra: Any) -> tuple[int, dict[int, Any]]:
@@ -435,37 +393,8 @@ def _at(fault: Fault, place: str) -> Fault:
     return fault
 
 
-def _boolean_number(value: Any) -> int:
-    if value is True:
-        return 1
-    if value is False:
-        return 0
-    raise LookupError
-
-
-def _null_number(value: Any) -> int:
-    if value is None:
-        return 0
-    raise LookupError
-
-
-def _bits_number(count: int) -> Callable[[Any], int]:
-    def convert(value: Any) -> int:
-        pair = bit_value(value)
-        if pair is None or pair[1] != count:
-            raise LookupError
-        return pair[0]
-
-    return convert
-
-
-def _octets_number(count: int) -> Callable[[Any], int]:
-    def convert(value: Any) -> int:
-        if type(value) is not bytes or len(value) != count:
-            raise LookupError
-        return int.from_bytes(value, "big")
-
-    return convert
+def _same(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
 
 
 def _nested(encode: Encode) -> Encode:

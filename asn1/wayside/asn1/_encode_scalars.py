@@ -190,7 +190,7 @@ def _unknown_number(digits: str) -> int | None:
 
 
 def bit_value(value: Any) -> tuple[int, int] | None:
-    """The bits of a BIT STRING value as a number, without its padding, and their count; None if it is none."""
+    """The bits of a BIT STRING value as a number, without padding, and their count; None if it is none."""
     if type(value) is not tuple or len(value) != 2:
         return None
     octets, count = value
@@ -221,7 +221,7 @@ def _bit_string(node: BitString) -> Encode:
 
 
 def _named_form(raw: int, count: int, size: Size) -> tuple[int, int]:
-    """Trailing zeros of named bits are added up to the least size, and left out above it (X.691 16.2, 16.3)."""
+    """Trailing zeros of named bits: added up to the least size, left out above it (X.691 16.2, 16.3)."""
     if count < size.lo:
         return raw << (size.lo - count), size.lo
     if size.lo != size.hi and (size.hi is None or count <= size.hi):

@@ -1,9 +1,9 @@
 """JSON form of wire values, and back: what `wayside asn1` prints and reads.
 
-SEQUENCE = object; SEQUENCE OF = array; CHOICE = ["alternative", value]; OCTET STRING and octets of an open type
-= lower-case hexadecimal; BIT STRING = ["hexadecimal", bits]; ENUMERATED = name; NULL = null. What the table does
-not know: `"...": [bits, {"index": "hexadecimal"}]` in an object, ["...", [index, "hexadecimal"]] for a CHOICE,
-"...index" for an ENUMERATED. The way back goes by the table, so it is exact.
+SEQUENCE = object; SEQUENCE OF = array; CHOICE = ["alternative", value]; OCTET STRING and octets of an open
+type = lower-case hexadecimal; BIT STRING = ["hexadecimal", bits]; ENUMERATED = name; NULL = null. What the
+table does not know: `"...": [bits, {"index": "hexadecimal"}]` in an object, ["...", [index, "hexadecimal"]]
+for a CHOICE, "...index" for an ENUMERATED. The way back goes by the table, so it is exact.
 """
 
 import json

@@ -24,12 +24,13 @@ class MessageSet:
 
     Wire values follow asn1tools: SEQUENCE = dict, absent OPTIONAL = no key; SEQUENCE OF = list; CHOICE =
     (alternative, value); ENUMERATED = its name; INTEGER = int; OCTET STRING = bytes; BIT STRING = (bytes,
-    bits), left-aligned; NULL = None; OBJECT IDENTIFIER = dotted str. An open type of known identifier holds its
-    value, else bytes.
+    bits), left-aligned; NULL = None; OBJECT IDENTIFIER = dotted str. An open type of known identifier holds
+    its value, else bytes.
 
-    What the table does not know is kept and encoded again as it came, in forms that no ASN.1 name can take: a
-    SEQUENCE has the key "..." with (bits of the presence bitmap, {index: bytes}), and (bytes, bits) instead of
-    bytes for what followed a known addition; a CHOICE is ("...", (index, bytes)); an ENUMERATED is "...index".
+    What the table does not know is kept and encoded again as it came, in forms that no ASN.1 name can take:
+    a SEQUENCE has the key "..." with (bits of the presence bitmap, {index: bytes}), and (bytes, bits)
+    instead of bytes for what followed a known addition; a CHOICE is ("...", (index, bytes)); an ENUMERATED
+    is "...index".
     """
 
     def __init__(self, table: Table, limits: Limits | None = None) -> None:

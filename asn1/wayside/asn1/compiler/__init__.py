@@ -16,7 +16,7 @@ __all__ = ["build_folder", "build_text", "source_digest", "table_bytes"]
 
 
 def build_text(text: str, open_fields: list[dict[str, object]] | None = None) -> Table:
-    """The table of module text given as a string. `open_fields`: as `[[open]]` of dialect.toml. Raises TableError."""
+    """The table of module text; `open_fields` as `[[open]]` of dialect.toml. Raises TableError."""
     builder = NodeBuilder(parse_modules(text), open_fields or [])
     table = Table(
         version=TABLE_VERSION,
