@@ -1,7 +1,7 @@
 """Message layer: codecs of the V2X message sets, typed messages, and translators between them."""
 
 from ._bits import Limits
-from ._errors import CodecError, CodecReason, DecodeError, EncodeError, TableError
+from ._errors import CodecError, CodecReason, DecodeError, EncodeError, TableError, TableReason
 from ._sets import MessageSet, dialects, frame_name, load
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Limits",
     "MessageSet",
     "TableError",
+    "TableReason",
     "dialects",
     "frame_name",
     "load",

@@ -1,10 +1,12 @@
-"""The one error family of the codec."""
+"""The error families of the codec: refused bytes and values, and unusable tables."""
 
-from enum import StrEnum
+from typing import ClassVar
+
+from wayside.observe import Reason, WaysideError
 
 
-class CodecReason(StrEnum):
-    """Why bytes or a value were refused; the labels under which refusals are counted."""
+class CodecReason(Reason, stage="codec"):
+    """Why bytes or a value were refused."""
 
     OUT_OF_DATA = "out_of_data"
     OUT_OF_RANGE = "out_of_range"
@@ -20,40 +22,39 @@ class CodecReason(StrEnum):
     WRONG_TYPE = "wrong_type"
 
 
-PLAIN_WORDS = {
+_WORDS = {
     CodecReason.OUT_OF_DATA: "the bytes end too early",
-    CodecReason.OUT_OF_RANGE: "the value is outside its legal range or size",
+    CodecReason.OUT_OF_RANGE: "outside the legal range or size",
     CodecReason.BAD_INDEX: "no such alternative or name",
     CodecReason.BAD_LENGTH: "a length is malformed or does not fit its content",
-    CodecReason.BAD_TEXT: "the text has characters that are not allowed",
-    CodecReason.TOO_DEEP: "the value is nested too deeply",
-    CodecReason.TOO_LONG: "the message or its lists are larger than the limit",
+    CodecReason.BAD_TEXT: "text of characters that are not allowed",
+    CodecReason.TOO_DEEP: "nested too deeply",
+    CodecReason.TOO_LONG: "larger than the limit",
     CodecReason.TRAILING: "bytes or non-zero padding follow the value",
     CodecReason.MISSING: "a mandatory member is missing",
     CodecReason.UNKNOWN_MEMBER: "no member has this name",
     CodecReason.UNKNOWN_TYPE: "the dialect has no type of this name",
-    CodecReason.WRONG_TYPE: "the Python value has the wrong type",
+    CodecReason.WRONG_TYPE: "a Python value of the wrong type",
 }
 
 
-class CodecError(ValueError):
+class CodecError(WaysideError):
     """Refused bytes or a refused value.
 
-    `reason` is a `CodecReason`; `path` names the member (`value.coreData.brakes.abs`, `participants[3].pos`;
-    empty for the whole message); `bit_offset` is the place in the input, or on encode the number of bits that
-    precede the value; `detail` is one short phrase, or empty.
+    path: the member (`value.coreData.brakes.abs`, `participants[3].pos`; empty for the whole message).
+    bit_offset: place in the input; on encode the number of bits that precede the value.
+    detail: one short phrase, or empty.
     """
 
-    what = "codec"
+    reason: CodecReason
+    action: ClassVar[str] = "the codec refuses"
 
     def __init__(self, reason: CodecReason, path: str = "", bit_offset: int = 0, detail: str = "") -> None:
-        self.reason = reason
         self.path = path
         self.bit_offset = bit_offset
         self.detail = detail
-        place = path or "the message"
-        words = PLAIN_WORDS[reason] + (f" ({detail})" if detail else "")
-        super().__init__(f"{self.what} of {place} at bit {bit_offset}: {reason}: {words}")
+        words = _WORDS[reason] + (f" ({detail})" if detail else "")
+        super().__init__(reason, f"{self.action} at bit {bit_offset}: {words}", where=path)
 
     def __reduce__(self) -> tuple[type["CodecError"], tuple[CodecReason, str, int, str]]:
         return type(self), (self.reason, self.path, self.bit_offset, self.detail)
@@ -62,17 +63,30 @@ class CodecError(ValueError):
 class DecodeError(CodecError):
     """Bytes that are no value of the type."""
 
-    what = "decode"
+    action = "cannot decode"
 
 
 class EncodeError(CodecError):
     """A Python value that is no value of the type."""
 
-    what = "encode"
+    action = "cannot encode"
 
 
-class TableError(ValueError):
-    """A table file, or a module text, that cannot be used; says where and why. Own."""
+class TableReason(Reason, stage="codec_table"):
+    """Why a dialect's table could not be read or built."""
+
+    UNKNOWN_DIALECT = "unknown_dialect"
+    """No dialect of this name is installed."""
+    DAMAGED = "damaged"
+    """The table file is not what the compiler writes, or of another version."""
+    BAD_MODULE = "bad_module"
+    """The module text cannot be parsed, or holds what the codec does not support."""
+
+
+class TableError(WaysideError):
+    """A table that cannot be read, or module text that cannot be compiled."""
+
+    reason: TableReason
 
 
 class Fault(Exception):

@@ -8,10 +8,10 @@ from typing import Any, Literal
 from ._bits import Limits, Reader, Writer
 from ._decode import Decoders
 from ._encode import Encoders
-from ._errors import CodecReason, DecodeError, EncodeError, Fault, TableError
+from ._errors import CodecReason, DecodeError, EncodeError, Fault, TableError, TableReason
 from ._json import from_json, to_json
 from ._sources import MODULES, TABLE_NAME
-from ._table import Table, parse_table
+from ._table import Choice, Sequence, Table, parse_table
 
 Octets = bytes | bytearray | memoryview
 
@@ -41,6 +41,7 @@ class MessageSet:
         self.status = table.status
         self.type_names: tuple[str, ...] = tuple(table.types)
         self.frames: Mapping[str, str] = MappingProxyType(dict(table.frames))
+        self.carried: tuple[str, ...] = _carried(table)
         self._decoders = Decoders(table)
         self._encoders = Encoders(table)
 
@@ -135,14 +136,31 @@ class MessageSet:
         return index
 
 
+def _carried(table: Table) -> tuple[str, ...]:
+    """Names of the messages whose content the frame type holds decoded."""
+    frame = table.nodes[table.types[FRAME]] if FRAME in table.types else None
+    keys: list[str] = []
+    if isinstance(frame, Choice):
+        keys = [alternative.name for alternative in (*frame.root, *(frame.additions or ()))]
+    elif isinstance(frame, Sequence) and frame.open is not None:
+        keys = [str(number) for number in frame.open.nodes]
+    return tuple(table.frames.get(key, key) for key in keys)
+
+
 @cache
 def load(dialect: str) -> MessageSet:
     """The message set of a dialect; read once, then shared. Raises TableError for an unknown dialect."""
     if dialect not in dialects():
-        raise TableError(f"unknown dialect {dialect!r}; known: {', '.join(dialects())}")
-    table = parse_table((MODULES / dialect / TABLE_NAME).read_bytes())
+        what = f"no dialect is called {dialect!r}"
+        raise TableError(TableReason.UNKNOWN_DIALECT, what, advice=f"known are {', '.join(dialects())}")
+    path = MODULES / dialect / TABLE_NAME
+    try:
+        table = parse_table(path.read_bytes())
+    except OSError as error:
+        what = f"the table cannot be read: {error.strerror}"
+        raise TableError(TableReason.DAMAGED, what, where=str(path)) from error
     if table.dialect != dialect:
-        raise TableError(f"the table of {dialect} says that it is {table.dialect}")
+        raise TableError(TableReason.DAMAGED, f"the table of {dialect} says that it is {table.dialect}")
     return MessageSet(table)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ._errors import TableError
+from ._errors import TableError, TableReason
 
 TABLE_VERSION = 1
 EXTRA = "..."
@@ -170,7 +170,7 @@ def parse_table(data: bytes) -> Table:
     try:
         table = _decoder.decode(data)
     except msgspec.MsgspecError as error:
-        raise TableError(f"the table file is damaged: {error}") from None
+        raise _damaged(f"the table file is damaged: {error}") from None
     check_table(table)
     return table
 
@@ -178,17 +178,17 @@ def parse_table(data: bytes) -> Table:
 def check_table(table: Table) -> None:
     """Hold every index and bound of a table. Raises TableError with the node that is wrong."""
     if table.version != TABLE_VERSION:
-        raise TableError(f"table of version {table.version}, this program reads version {TABLE_VERSION}")
+        raise _damaged(f"table of version {table.version}, this program reads version {TABLE_VERSION}")
     if not re.fullmatch(r"[0-9a-f]{64}", table.digest):
-        raise TableError("the digest of the sources is malformed")
+        raise _damaged("the digest of the sources is malformed")
     count = len(table.nodes)
     for name, index in table.types.items():
         if not 0 <= index < count:
-            raise TableError(f"type {name} refers to node {index} of {count}")
+            raise _damaged(f"type {name} refers to node {index} of {count}")
     for number, node in enumerate(table.nodes):
         problem = _problem(node, count)
         if problem:
-            raise TableError(f"node {number}: {problem}")
+            raise _damaged(f"node {number}: {problem}")
 
 
 def references(node: Node) -> Iterator[int]:
@@ -231,6 +231,10 @@ def loops(table: Table) -> frozenset[int]:
                 on_path.add(index)
                 ways.append(references(table.nodes[index]))
     return frozenset(closing)
+
+
+def _damaged(what: str) -> TableError:
+    return TableError(TableReason.DAMAGED, what)
 
 
 def _problem(node: Node, count: int) -> str:

@@ -10,7 +10,7 @@ from wayside.asn1._errors import TableError
 from wayside.asn1._sources import MODULES, TABLE_NAME
 from wayside.asn1._table import TABLE_VERSION, Table, check_table
 
-from ._parse import NodeBuilder, parse_modules
+from ._parse import NodeBuilder, bad_module, parse_modules
 
 __all__ = ["build_folder", "build_text", "source_digest", "table_bytes"]
 
@@ -50,9 +50,9 @@ def build_folder(folder: Path) -> Table:
         )
         check_table(table)
     except (OSError, KeyError, tomllib.TOMLDecodeError, TableError) as error:
-        raise TableError(f"{folder.name}: {error}") from error
+        raise bad_module(f"{folder.name}: {error}") from error
     if table.dialect != folder.name:
-        raise TableError(f"{folder.name}: dialect.toml calls it {table.dialect}")
+        raise bad_module(f"{folder.name}: dialect.toml calls it {table.dialect}")
     return table
 
 

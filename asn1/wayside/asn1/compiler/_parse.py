@@ -7,7 +7,7 @@ from typing import Any
 
 import asn1tools
 
-from wayside.asn1._errors import TableError
+from wayside.asn1._errors import TableError, TableReason
 from wayside.asn1._table import (
     Addition,
     Alternative,
@@ -53,7 +53,7 @@ def parse_modules(text: str) -> Mapping[str, Tree]:
     try:
         modules: Mapping[str, Tree] = asn1tools.parse_string(text)
     except asn1tools.ParseError as error:
-        raise TableError(f"the module text cannot be parsed: {error}") from None
+        raise bad_module(f"the module text cannot be parsed: {error}") from None
     return modules
 
 
@@ -67,10 +67,10 @@ class NodeBuilder:
         self._values: dict[str, Any] = {}
         for module_name, module in modules.items():
             if module["tags"] != "AUTOMATIC":
-                raise TableError(f"module {module_name}: only AUTOMATIC TAGS are supported")
+                raise bad_module(f"module {module_name}: only AUTOMATIC TAGS are supported")
             for name, tree in module["types"].items():
                 if name in self._trees:
-                    raise TableError(f"type {name} is defined twice")
+                    raise bad_module(f"type {name} is defined twice")
                 self._trees[name] = tree
             for name, value in module["values"].items():
                 self._values[name] = value["value"]
@@ -79,14 +79,14 @@ class NodeBuilder:
             self._named(name)
         unknown = set(self._open) - set(self._trees)
         if unknown:
-            raise TableError(f"open fields are given for types that do not exist: {sorted(unknown)}")
+            raise bad_module(f"open fields are given for types that do not exist: {sorted(unknown)}")
 
     def _named(self, name: str) -> int:
         """The node of a named type; entered before it is built, since types may be recursive."""
         if name in self.types:
             return self.types[name]
         if name not in self._trees:
-            raise TableError(f"type {name} is not defined")
+            raise bad_module(f"type {name} is not defined")
         index = self.types[name] = self._reserve()
         tree = self._trees[name]
         if name == OPEN_TYPE_NAME:
@@ -105,7 +105,7 @@ class NodeBuilder:
         while tree["type"] in self._trees:
             name = tree["type"]
             if name in seen:
-                raise TableError(f"type {name} is defined by itself")
+                raise bad_module(f"type {name} is defined by itself")
             seen.add(name)
             own = {key: value for key, value in tree.items() if key != "type"}
             tree = {**self._trees[name], **own}
@@ -142,7 +142,7 @@ class NodeBuilder:
             return self._choice(tree, place)
         if kind == "SEQUENCE":
             return self._sequence(tree, place)
-        raise TableError(f"{place}: {kind} is not defined, or not supported")
+        raise bad_module(f"{place}: {kind} is not defined, or not supported")
 
     def _bound(self, value: Any, place: str, number_names: Tree | None = None) -> int | None:
         if value in ("MIN", "MAX"):
@@ -150,7 +150,7 @@ class NodeBuilder:
         if isinstance(value, str):
             value = (number_names or {}).get(value, self._values.get(value))
         if type(value) is not int:
-            raise TableError(f"{place}: a bound that is no whole number")
+            raise bad_module(f"{place}: a bound that is no whole number")
         return int(value)
 
     def _ranges(
@@ -176,7 +176,7 @@ class NodeBuilder:
         parts = None
         if len(ranges) > 1:
             if lo is None or hi is None:
-                raise TableError(f"{place}: a union with an open end is not supported")
+                raise bad_module(f"{place}: a union with an open end is not supported")
             parts = sorted((a, b) for a, b in ranges if a is not None and b is not None)
         return Integer(lo, hi, None in items, parts)
 
@@ -186,7 +186,7 @@ class NodeBuilder:
             return Size()
         ranges = self._ranges(items, place)
         if len(ranges) != 1 or ranges[0][0] is None:
-            raise TableError(f"{place}: this size constraint is not supported")
+            raise bad_module(f"{place}: this size constraint is not supported")
         lo, hi = ranges[0]
         return Size(lo or 0, hi, None in items)
 
@@ -234,7 +234,7 @@ def _split(members: Items[Any], place: str) -> tuple[list[Tree], list[Any] | Non
     if not marks:
         return list(members), None
     if len(marks) > 2:
-        raise TableError(f"{place}: more than two extension markers")
+        raise bad_module(f"{place}: more than two extension markers")
     last = marks[1] if len(marks) == 2 else len(members)
     root = [*members[: marks[0]], *members[last + 1 :]]
     return root, list(members[marks[0] + 1 : last])
@@ -256,7 +256,7 @@ def _alphabet(tree: Tree, place: str) -> str | None:
     chars = sorted({chr(c) for lo, hi in ranges for c in range(ord(lo), ord(hi) + 1)})
     bits = (len(chars) - 1).bit_length()
     if not chars or (ord(chars[-1]) < 1 << bits and ord(chars[-1]) != len(chars) - 1):
-        raise TableError(f"{place}: an alphabet that is sent neither as an index nor without gaps")
+        raise bad_module(f"{place}: an alphabet that is sent neither as an index nor without gaps")
     return "".join(chars)
 
 
@@ -265,4 +265,8 @@ def _default(value: Any, kind: str, place: str) -> str:
         value, bool | int | str
     ):
         return json.dumps(value)
-    raise TableError(f"{place}: a DEFAULT of {kind} is not supported")
+    raise bad_module(f"{place}: a DEFAULT of {kind} is not supported")
+
+
+def bad_module(what: str) -> TableError:
+    return TableError(TableReason.BAD_MODULE, what)
