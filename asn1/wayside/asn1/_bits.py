@@ -17,6 +17,8 @@ from ._errors import CodecReason, Fault
 _WINDOW_OCTETS = 128
 FLUSH_BITS = 1024
 """The writer's accumulator is emptied when it is longer."""
+MAX_INDEX = 2**63
+"""Numbers of unknown alternatives and names stay below it."""
 FRAGMENT = 16384
 """Unit of a fragmented length (X.691 11.9.3.8)."""
 
@@ -116,7 +118,11 @@ class Reader:
         if not 1 <= count <= 8:
             self.pos = start
             raise self.fault(CodecReason.BAD_LENGTH, "a number of more than 8 octets, or of none")
-        return self.bits(count * 8)
+        number = self.bits(count * 8)
+        if number >= MAX_INDEX:
+            self.pos = start
+            raise self.fault(CodecReason.BAD_INDEX, "a number of more than 63 bits")
+        return number
 
     def small_length(self) -> int:
         """A normally small length (X.691 11.9.3.4): 1..64 in 6 bits, else a length determinant."""

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ._bits import FLUSH_BITS, Writer, fragments
+from ._bits import FLUSH_BITS, MAX_INDEX, Writer, fragments
 from ._encode_fixed import MAX_RUN_BITS, Fixed, FixedForms, at_once
 from ._encode_scalars import (
-    MAX_INDEX,
     Encode,
     bit_value,
     counted,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ._bits import FRAGMENT, Writer, fragments
+from ._bits import FRAGMENT, MAX_INDEX, Writer, fragments
 from ._errors import CodecReason, Fault
 from ._table import (
     EXTRA,
@@ -22,9 +22,6 @@ from ._table import (
 )
 
 Encode = Callable[[Writer, Any], None]
-
-MAX_INDEX = 2**63
-"""Numbers of unknown additions, alternatives and names stay below it."""
 
 _MAX_INTEGER_OCTETS = 64
 _MAX_ARC = 2**128
@@ -221,10 +218,15 @@ def _bit_string(node: BitString) -> Encode:
 
 
 def _named_form(raw: int, count: int, size: Size) -> tuple[int, int]:
-    """Trailing zeros of named bits: added up to the least size, left out above it (X.691 16.2, 16.3)."""
+    """Trailing zeros of named bits: added up to the least size, left out above it (X.691 16.2, 16.3).
+
+    Where the size is extensible the count stays as it is, since each count is another encoding.
+    """
+    if size.ext:
+        return raw, count
     if count < size.lo:
         return raw << (size.lo - count), size.lo
-    if size.lo != size.hi and (size.hi is None or count <= size.hi):
+    if size.hi is None or count <= size.hi:
         zeros = (raw & -raw).bit_length() - 1 if raw else count
         cut = min(zeros, count - size.lo)
         return raw >> cut, count - cut

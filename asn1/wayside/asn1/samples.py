@@ -32,7 +32,7 @@ class Samples:
     """Values leaning to the ends of each range, in canonical form: what encodes from them decodes to them.
 
     extended: also values beyond the root of extensible sizes and ranges, and known additions.
-    unknown: also additions, alternatives and names that the table does not know, and open types of unknown number.
+    unknown: also additions, alternatives, names and open types that the table does not know.
     typed: open types of known number hold their value; without it only unknown numbers occur.
     """
 
@@ -172,8 +172,8 @@ class Samples:
     def _additions(self, node: Sequence, depth: int, out: dict[str, Any]) -> None:
         known = node.additions or []
         if self._extended:
-            for addition in known:
-                if self._chance(0.6):
+            for addition in known[: self._rng.randint(0, len(known))]:
+                if not addition.group or self._chance(0.6):
                     self._members(addition.members, depth, out)
         if self._unknown and self._chance(0.5):
             at = {len(known) + self._rng.choice((0, 1, 2, 70)) for _ in range(self._rng.randint(1, 3))}
