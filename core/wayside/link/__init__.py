@@ -42,6 +42,7 @@ from wayside.link._frames import (
     encode_body,
     encode_frame,
 )
+from wayside.link._mailbox import Loss, Mailbox, Postable
 from wayside.link._rules import LinkRules, priority_of, warning_key
 
 SUBPROTOCOL = "v2x.uper.v1"
@@ -66,9 +67,12 @@ __all__ = [
     "LinkError",
     "LinkReason",
     "LinkRules",
+    "Loss",
+    "Mailbox",
     "Outcome",
     "Party",
     "Place",
+    "Postable",
     "Receipt",
     "Refusal",
     "Refused",

@@ -7,7 +7,6 @@ A vehicle that stops reading is cut without harm to the others, and finds what i
 
 from __future__ import annotations
 
-from wayside.mec.linkserver._mailbox import Mailbox
 from wayside.mec.linkserver._outgoing import OnWritten, Outgoing, SessionInfo
 from wayside.mec.linkserver._reasons import LinkServerReason
 from wayside.mec.linkserver._registry import Admission, Registry
@@ -18,7 +17,6 @@ __all__ = [
     "Admission",
     "LinkServer",
     "LinkServerReason",
-    "Mailbox",
     "OnMessage",
     "OnReceipt",
     "OnSession",

@@ -28,7 +28,18 @@ class Outgoing:
     Raises ValueError for a kind that does not go down to vehicles, or a WARNING or ADVICE without lifetime.
     """
 
-    __slots__ = ("_template", "body", "created", "expires", "key", "kind", "on_written", "priority", "ttl_ms")
+    __slots__ = (
+        "_template",
+        "body",
+        "created",
+        "ends",
+        "expires",
+        "key",
+        "kind",
+        "on_written",
+        "priority",
+        "ttl_ms",
+    )
 
     def __init__(
         self,
@@ -48,6 +59,7 @@ class Outgoing:
         if ttl_ms <= 0 and kind not in _MAY_LIVE_FOREVER:
             raise ValueError(f"{kind.name} needs a lifetime, ttl_ms is {ttl_ms}")
         self.kind = kind
+        self.ends = kind is FrameKind.CANCEL
         self.key = key
         self.priority = priority
         self.created = created
@@ -61,7 +73,7 @@ class Outgoing:
 
     def expired(self, now: MonoNs) -> bool:
         """Whether it must no longer be written."""
-        return self.ttl_ms > 0 and now >= self.expires and self.kind is not FrameKind.CANCEL
+        return self.ttl_ms > 0 and now >= self.expires and not self.ends
 
     def frame(self, seq: int, again: bool = False) -> bytes:
         """Octets to write under this `seq`; `again` sets the RESUMED flag."""

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from wayside.clock import MonoNs
 from wayside.link import Hello, LinkRules, Refusal, Refused
-from wayside.mec.linkserver._mailbox import Dropped
 from wayside.mec.linkserver._reasons import LinkServerReason
-from wayside.mec.linkserver._session import Session
+from wayside.mec.linkserver._session import Dropped, Session
 
 NEVER_S = -1.0
 # A full edge frees places only as vehicles drive off: asking again sooner is load without hope.

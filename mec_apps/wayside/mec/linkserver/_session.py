@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Callable
 
 from wayside.clock import MonoNs
-from wayside.link import FrameKind, Hello, LinkRules
+from wayside.link import Hello, LinkRules, Loss, Mailbox
 from wayside.mec.linkserver._history import History
-from wayside.mec.linkserver._mailbox import Dropped, Mailbox
 from wayside.mec.linkserver._outgoing import Outgoing, SessionInfo
+from wayside.mec.linkserver._reasons import LinkServerReason
 
+Dropped = Callable[[LinkServerReason], None]
+
+_REASON = {
+    Loss.EXPIRED: LinkServerReason.EXPIRED,
+    Loss.SUPERSEDED: LinkServerReason.SUPERSEDED,
+    Loss.FULL: LinkServerReason.MAILBOX_FULL,
+}
 # Room for four full mailboxes of keys: more than the send buffer can hold unread, and still a few
 # kilobytes a vehicle.
 HISTORY_MAILBOXES = 4
@@ -54,7 +62,7 @@ class Session:
         self.info = SessionInfo(secrets.token_hex(8), hello.vehicle_id, hello.dialect, hello.software, now)
         self.resume_token = secrets.token_urlsafe(24)
         self.cut_at: MonoNs | None = None
-        self.mailbox = Mailbox(rules.mailbox_limit, dropped)
+        self.mailbox: Mailbox[Outgoing] = Mailbox(rules.mailbox_limit, lambda _, loss: dropped(_REASON[loss]))
         self.history = History(rules.mailbox_limit * HISTORY_MAILBOXES)
         self.bad_frames = 0
         self._rules = rules
@@ -64,7 +72,7 @@ class Session:
 
     def post(self, item: Outgoing) -> bool:
         """Queue an item; False when the session must end (see `Mailbox.put`)."""
-        return self.mailbox.put(item, seen=item.kind is FrameKind.CANCEL and self.history.saw(item.key))
+        return self.mailbox.put(item, seen=item.ends and self.history.saw(item.key))
 
     def next_seq(self) -> int:
         """Number of the next frame down."""

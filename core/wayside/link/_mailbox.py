@@ -2,21 +2,44 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
 
 from wayside.clock import MonoNs
-from wayside.link import FrameKind
-from wayside.mec.linkserver._outgoing import Outgoing
-from wayside.mec.linkserver._reasons import LinkServerReason
-
-Dropped = Callable[[LinkServerReason], None]
 
 
-class _Slot:
+class Postable(Protocol):
+    """What a mailbox needs to know of an item. key: 0 for none. ends: a cancel of what has the same key."""
+
+    @property
+    def key(self) -> int: ...
+
+    @property
+    def priority(self) -> int: ...
+
+    @property
+    def ends(self) -> bool: ...
+
+    def expired(self, now: MonoNs) -> bool: ...
+
+
+class Loss(Enum):
+    """Why a mailbox lost an item."""
+
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    FULL = "full"
+
+
+P = TypeVar("P", bound=Postable)
+
+
+class _Slot(Generic[P]):
     """What waits under one key: a cancel, then the item that came after it."""
 
     __slots__ = ("again", "cancel", "item", "priority")
 
-    def __init__(self, cancel: Outgoing | None, item: Outgoing | None, again: bool = False) -> None:
+    def __init__(self, cancel: P | None, item: P | None, again: bool = False) -> None:
         self.cancel = cancel
         self.item = item
         self.again = again
@@ -24,55 +47,54 @@ class _Slot:
         self.rank()
 
     def rank(self) -> None:
-        """Priority of the slot: the higher of the two, so that a new warning does not overtake the cancel
-        of the one before it."""
+        """The higher priority of the two, lest a new item overtake the cancel of the one before it."""
         cancel, item = self.cancel, self.item
         self.priority = max(
             cancel.priority if cancel is not None else 0, item.priority if item is not None else 0
         )
 
 
-class Mailbox:
-    """Frames that wait for one vehicle's socket: at most `limit` keys, no I/O.
+class Mailbox(Generic[P]):
+    """Items that wait for one reader: at most `limit` keys, no I/O. Both ends of the link use it.
 
     Higher priority leaves first; within a priority, keys leave in the order they came in. A newer item
-    replaces the older of its key in its place. A CANCEL removes the waiting item of its key and leaves
+    replaces the older of its key in its place. A cancel removes the waiting item of its key and leaves
     before any later item of that key; it is never dropped and does not expire. Expired items are dropped
-    when their turn comes. Beyond `limit` the oldest item of the lowest priority is dropped. Each drop is
-    reported to `dropped`. Source: own.
+    when their turn comes. Beyond `limit` the oldest item of the lowest priority is dropped. Each loss is
+    reported to `lost`. Source: own.
     """
 
-    def __init__(self, limit: int, dropped: Dropped) -> None:
+    def __init__(self, limit: int, lost: Callable[[P, Loss], None]) -> None:
         self._limit = limit
-        self._dropped = dropped
-        self._slots: dict[int, _Slot] = {}
+        self._lost = lost
+        self._slots: dict[int, _Slot[P]] = {}
         self._unkeyed = itertools.count(-1, -1)
 
     def __len__(self) -> int:
         return len(self._slots)
 
-    def put(self, item: Outgoing, *, seen: bool) -> bool:
-        """Take an item. seen: whether the vehicle may have been sent something under this key; a CANCEL of
+    def put(self, item: P, *, seen: bool) -> bool:
+        """Take an item. seen: whether the reader may have been given something under this key; a cancel of
         a key it never saw ends what waits and vanishes with it.
 
-        False when nothing but cancels waits and there is no room for one more: the vehicle can no longer
-        be kept truthful, and its session must end.
+        False when nothing but cancels waits and there is no room for one more: the reader can no longer
+        be kept truthful.
         """
         key = item.key or next(self._unkeyed)
         slot = self._slots.get(key)
-        if item.kind is FrameKind.CANCEL:
+        if item.ends:
             return self._cancel(key, slot, item, seen)
         if slot is None:
             self._slots[key] = _Slot(None, item)
-            return self._fit()
+            return len(self._slots) <= self._limit or self._shed()
         if slot.item is not None:
-            self._dropped(LinkServerReason.SUPERSEDED)
+            self._lost(slot.item, Loss.SUPERSEDED)
         slot.item, slot.again = item, False
         slot.rank()
         return True
 
-    def take(self, now: MonoNs) -> tuple[Outgoing, bool] | None:
-        """Next item to write and whether it is sent again after a resume; None when nothing waits."""
+    def take(self, now: MonoNs) -> tuple[P, bool] | None:
+        """Next item and whether it was restored (see `restore`); None when nothing waits."""
         while self._slots:
             key, slot = self._first()
             cancel, item = slot.cancel, slot.item
@@ -87,20 +109,20 @@ class Mailbox:
             if item is None:
                 continue
             if item.expired(now):
-                self._dropped(LinkServerReason.EXPIRED)
+                self._lost(item, Loss.EXPIRED)
                 continue
             return item, slot.again
         return None
 
-    def restore(self, missed: Iterable[Outgoing]) -> bool:
-        """Put what a cut vehicle missed before what waits; what waits under the same key is newer and wins.
+    def restore(self, missed: Iterable[P]) -> bool:
+        """Put what the reader missed before what waits; what waits under the same key is newer and wins.
 
         False as for `put`.
         """
         waiting, self._slots = self._slots, {}
         for item in missed:
             newer = waiting.pop(item.key, None)
-            if item.kind is FrameKind.CANCEL:
+            if item.ends:
                 slot = newer or _Slot(None, None)
                 if slot.cancel is None:
                     slot.cancel, slot.again = item, slot.item is None
@@ -109,10 +131,10 @@ class Mailbox:
             else:
                 self._slots[item.key] = newer or _Slot(None, item, again=True)
         self._slots.update(waiting)
-        fits = True
-        while fits and len(self._slots) > self._limit:
-            fits = self._fit()
-        return fits
+        while len(self._slots) > self._limit:
+            if not self._shed():
+                return False
+        return True
 
     def clear(self) -> int:
         """Forget everything; returns how many items that were."""
@@ -120,14 +142,14 @@ class Mailbox:
         self._slots.clear()
         return count
 
-    def _cancel(self, key: int, slot: _Slot | None, cancel: Outgoing, seen: bool) -> bool:
+    def _cancel(self, key: int, slot: _Slot[P] | None, cancel: P, seen: bool) -> bool:
         if slot is None:
             if not seen:
                 return True
             self._slots[key] = _Slot(cancel, None)
-            return self._fit()
+            return len(self._slots) <= self._limit or self._shed()
         if slot.item is not None:
-            self._dropped(LinkServerReason.SUPERSEDED)
+            self._lost(slot.item, Loss.SUPERSEDED)
             slot.item = None
         if slot.cancel is None and not seen:
             del self._slots[key]
@@ -136,18 +158,16 @@ class Mailbox:
         slot.rank()
         return True
 
-    def _first(self) -> tuple[int, _Slot]:
-        best: tuple[int, _Slot] | None = None
-        for entry in self._slots.items():
-            if best is None or entry[1].priority > best[1].priority:
+    def _first(self) -> tuple[int, _Slot[P]]:
+        entries = iter(self._slots.items())
+        best = next(entries)
+        for entry in entries:
+            if entry[1].priority > best[1].priority:
                 best = entry
-        assert best is not None
         return best
 
-    def _fit(self) -> bool:
-        """Drop one slot if there is one too many; False when only cancels are left to drop."""
-        if len(self._slots) <= self._limit:
-            return True
+    def _shed(self) -> bool:
+        """Drop the oldest item of the lowest priority; False when only cancels are left to drop."""
         victim: int | None = None
         lowest = 256
         for key, slot in self._slots.items():
@@ -156,6 +176,7 @@ class Mailbox:
         if victim is None:
             self._slots.popitem()
             return False
-        del self._slots[victim]
-        self._dropped(LinkServerReason.MAILBOX_FULL)
+        item = self._slots.pop(victim).item
+        if item is not None:
+            self._lost(item, Loss.FULL)
         return True
