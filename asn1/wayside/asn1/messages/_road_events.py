@@ -19,10 +19,18 @@ class EventOrigin(StrEnum):
 
 
 class Path(msgspec.Struct, frozen=True):
-    """A stretch of road: points in the direction in which it concerns traffic, half width in metres."""
+    """A stretch of road: points in the direction in which it concerns traffic, half width in metres.
+
+    both_ways: it concerns traffic in both directions. closed: the points enclose an area. headings_deg:
+    sectors (from, to), clockwise from north, of the headings it is meant for; empty for all.
+    The last three are of the TIM; the RSI says nothing of them.
+    """
 
     points: tuple[Position, ...]
     radius_m: float
+    both_ways: bool = False
+    closed: bool = False
+    headings_deg: tuple[tuple[float, float], ...] = ()
 
 
 class LinkRef(msgspec.Struct, frozen=True):

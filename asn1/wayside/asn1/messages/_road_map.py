@@ -103,8 +103,10 @@ class Intersection(msgspec.Struct, frozen=True):
 
 
 class RoadMap(msgspec.Struct, frozen=True):
-    """Road geometry (MAP of both families). utc_ns: time stamp, to the minute."""
+    """Road geometry (MAP of both families). utc_ns: time stamp, to the minute. layer_id: part of a map
+    that is spread over several messages (J2735)."""
 
     msg_count: int
     intersections: tuple[Intersection, ...]
     utc_ns: int | None = None
+    layer_id: int | None = None

@@ -17,10 +17,10 @@ class Transmission(StrEnum):
 
 
 class PathPoint(msgspec.Struct, frozen=True):
-    """Where a vehicle was `age_s` seconds ago."""
+    """Where a vehicle was `age_s` seconds ago; None where the age is unknown."""
 
     position: Position
-    age_s: float
+    age_s: float | None
     speed_mps: float | None = None
     heading_deg: float | None = None
 
@@ -38,9 +38,11 @@ class BasicSafety(msgspec.Struct, frozen=True):
 
     vehicle_id: temporary, 4 octets in J2735, 8 in CSAE; it rotates and is no identity. utc_ns: moment of
     the values, resolved from the millisecond of the minute near the receipt, None when the sender does not
-    know. accuracy_m: one-sigma bound of PositionConfidence where only that is given. brakes: names to
-    states as on the wire schema. vehicle_class: BasicVehicleClass number. events, lights: names of the set
-    bits. Source: SAE J2735 MSG_BasicSafetyMessage, T/CSAE 53-2020 Msg_BSM.
+    know. accuracy_m: one-sigma bound of PositionConfidence. brakes: names to states as on the wire schema.
+    wheel_brakes: wheels that brake, None where unknown. vehicle_class: BasicVehicleClass number. events,
+    lights: names of the set bits. path_history: newest first. path_radius_m: of the predicted path,
+    positive to the right; None beside a path_confidence (0..1) means straight on.
+    Source: SAE J2735 MSG_BasicSafetyMessage, T/CSAE 53-2020 Msg_BSM.
     """
 
     vehicle_id: bytes
@@ -55,7 +57,7 @@ class BasicSafety(msgspec.Struct, frozen=True):
     steering_wheel_deg: float | None = None
     acceleration: Acceleration = Acceleration()
     brakes: dict[str, str] = {}
-    wheel_brakes: tuple[str, ...] = ()
+    wheel_brakes: tuple[str, ...] | None = None
     size: Size = Size(None, None)
     vehicle_class: int | None = None
     fuel_type: int | None = None
