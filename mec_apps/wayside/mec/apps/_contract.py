@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from wayside.asn1.geometry import LaneKey
 from wayside.clock import MonoNs
@@ -28,6 +29,16 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
 
+def stated(unit: str, meaning: str, source: str, ge: float = 0.0, le: float | None = None) -> Meta:
+    """Declaration of a numeric parameter, to stand in its field's `Annotated`; `ge`, `le` bound it."""
+    return Meta(ge=ge, le=le, description=meaning, extra={"unit": unit, "source": source})
+
+
+def choice(meaning: str, source: str) -> Meta:
+    """Declaration of a parameter that is yes or no."""
+    return Meta(description=meaning, extra={"unit": "", "source": source})
+
+
 def declared(kind: type[Parameters]) -> tuple[Parameter, ...]:
     """Declaration of all parameters of an app, in order."""
     out: list[Parameter] = []
@@ -45,7 +56,8 @@ class Trigger(NamedTuple):
     """Input that first satisfied an app's condition, for latency and trace.
 
     trace_id: of that scan or radio frame. arrived, ingested, fused: its instants. confirm_ns: time from
-    the first detection of the same object to `arrived`. track_id: 0 where no track is meant.
+    the arrival of the first input that met the condition, not yet confirmed, to `arrived`. track_id: 0
+    where no track is meant.
     """
 
     trace_id: str
@@ -57,7 +69,10 @@ class Trigger(NamedTuple):
 
 
 class Concern(NamedTuple):
-    """A vehicle that a danger concerns, known by its track. distance_m along its way to the conflict."""
+    """A vehicle that a danger concerns, known by its track. distance_m along its way to the conflict.
+
+    trigger: input that made the danger concern this vehicle; None is the report's own.
+    """
 
     track_id: int
     distance_m: float
@@ -65,11 +80,13 @@ class Concern(NamedTuple):
     severity: Severity
     action: Action
     advised_speed_mps: float | None = None
+    trigger: Trigger | None = None
 
 
 class Corridor(NamedTuple):
     """Stretch of lane in front of a danger: vehicles on `lane` between the two distances from its start,
-    and on the lanes that lead into it, are concerned. place_m: where on the lane the danger lies."""
+    and on the lanes that lead into it, are concerned. place_m: where on the lane the danger lies; beyond
+    the lane's end it lies on the way that continues it."""
 
     lane: LaneKey
     place_m: float

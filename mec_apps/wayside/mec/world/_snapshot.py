@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wayside.asn1.geometry import LaneKey, RoadGeometry
-from wayside.asn1.messages import RoadEvent
+from wayside.asn1.messages import Maneuver, RoadEvent
 from wayside.clock import MonoNs, UtcNs
 from wayside.geo import LocalPlane
 from wayside.mec.sensors import ParticipantClass
@@ -25,7 +25,9 @@ class TrackView(NamedTuple):
     the position; for a connected vehicle the accuracy that it reports. age_s: since birth. unseen_s: since
     the last detection or BSM. lane, along_m, across_m: match to a lane, None when on none. trace_id,
     arrived, ingested, fused: of the input that last updated the track. born_arrived: arrival of the first
-    detection. sources: sensor ids that support it, "v2x" among them for a BSM.
+    detection. sources: sensor ids that support it, "v2x" among them for a BSM. yaw_rate_rps: counter-clockwise,
+    None where nothing measures it. turn: manoeuvre that the vehicle signals, None unknown. flags: names of
+    the set bits of the BSM's event flags.
     """
 
     track_id: int
@@ -54,6 +56,9 @@ class TrackView(NamedTuple):
     fused: MonoNs
     born_arrived: MonoNs
     sources: tuple[str, ...]
+    yaw_rate_rps: float | None = None
+    turn: Maneuver | None = None
+    flags: tuple[str, ...] = ()
 
 
 class TrackTable(msgspec.Struct, frozen=True):
