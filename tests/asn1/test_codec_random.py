@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wayside.asn1 import CodecReason, EncodeError, dialects, load
-from wayside.asn1._sets import MODULES
+from wayside.asn1._sources import MODULES
 from wayside.asn1._table import BitString, Integer, ListOf, OctetString, Text
 from wayside.asn1.samples import Samples
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from wayside.asn1 import MessageSet, TableError, TableReason, dialects, load
-from wayside.asn1._sets import MODULES, TABLE_NAME
+from wayside.asn1._sources import MODULES, TABLE_NAME
 from wayside.asn1._table import Integer, ListOf, Sequence, Size, check_table, parse_table
 from wayside.asn1.compiler import build_folder, build_text, source_digest, table_bytes
 from wayside.asn1.compiler.__main__ import main
