@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wayside.cloud._reasons import CloudError, CloudReason
+from wayside.cloud._store import connect
+from wayside.records import (
+    DeliveryRecord,
+    DeviceRecord,
+    EventRecord,
+    Record,
+    SiteRecord,
+    SummaryRecord,
+    decode_record,
+)
+
+_event = msgspec.msgpack.Decoder(EventRecord)
+_device = msgspec.msgpack.Decoder(DeviceRecord)
+_site = msgspec.msgpack.Decoder(SiteRecord)
+_SUMMARIES = 10_000
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """An event's newest revision at the centre."""
+
+    site: str
+    received_utc_ns: int
+    event: EventRecord
+
+
+class StoredDevice(msgspec.Struct, frozen=True):
+    """A device's newest state at the centre."""
+
+    site: str
+    utc_ns: int
+    received_utc_ns: int
+    device: DeviceRecord
+
+
+class StoredSite(msgspec.Struct, frozen=True):
+    """A site the centre has heard of; record is None until it has told what it is."""
+
+    site: str
+    heard_utc_ns: int
+    record: SiteRecord | None
+
+
+class StoredTrace(msgspec.Struct, frozen=True):
+    """What is stored under a trace: the event's newest revision with that trace, its record, deliveries."""
+
+    record: Record | None
+    received_utc_ns: int
+    deliveries: list[DeliveryRecord]
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events. after: `opened_utc_ns/site/event_id` of the last one of the page before; newest
+    first."""
+
+    site: str | None = None
+    state: str | None = None
+    kind: str | None = None
+    severity: int | None = None
+    since_utc_ns: int | None = None
+    until_utc_ns: int | None = None
+    before: tuple[int, str, str] | None = None
+    limit: int = 100
+
+
+class RecordReader:
+    """The reading side of the centre's store, for one thread at a time. Raises CloudError STORE_FAILED."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sql = connect(path, writer=False)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._sql
+        except sqlite3.Error as error:
+            raise CloudError(CloudReason.STORE_FAILED, f"store: {error}", where=str(self._path)) from None
+
+    def sites(self) -> list[StoredSite]:
+        """All sites by name."""
+        with self._reading() as sql:
+            rows = sql.execute("SELECT site, heard_utc_ns, body FROM sites ORDER BY site").fetchall()
+        return [
+            StoredSite(
+                row["site"], row["heard_utc_ns"], None if row["body"] is None else _site.decode(row["body"])
+            )
+            for row in rows
+        ]
+
+    def site(self, name: str) -> StoredSite | None:
+        """One site."""
+        return next((site for site in self.sites() if site.site == name), None)
+
+    def events(self, wanted: EventFilter) -> list[StoredEvent]:
+        """Events, newest opened first."""
+        terms: list[str] = []
+        values: list[Any] = []
+        for term, value in (
+            ("site = ?", wanted.site),
+            ("state = ?", wanted.state),
+            ("kind = ?", wanted.kind),
+            ("severity >= ?", wanted.severity),
+            ("opened_utc_ns >= ?", wanted.since_utc_ns),
+            ("opened_utc_ns < ?", wanted.until_utc_ns),
+        ):
+            if value is not None:
+                terms.append(term)
+                values.append(value)
+        if wanted.before is not None:
+            terms.append("(opened_utc_ns, site, event_id) < (?, ?, ?)")
+            values += wanted.before
+        where = f"WHERE {' AND '.join(terms)}" if terms else ""
+        with self._reading() as sql:
+            rows = sql.execute(
+                f"SELECT site, received_utc_ns, body FROM events {where}"
+                " ORDER BY opened_utc_ns DESC, site DESC, event_id DESC LIMIT ?",
+                (*values, wanted.limit),
+            ).fetchall()
+        return [StoredEvent(row["site"], row["received_utc_ns"], _event.decode(row["body"])) for row in rows]
+
+    def event(self, site: str, event_id: str) -> StoredEvent | None:
+        """Newest revision of one event."""
+        with self._reading() as sql:
+            row = sql.execute(
+                "SELECT site, received_utc_ns, body FROM events WHERE site = ? AND event_id = ?",
+                (site, event_id),
+            ).fetchone()
+        return (
+            None
+            if row is None
+            else StoredEvent(row["site"], row["received_utc_ns"], _event.decode(row["body"]))
+        )
+
+    def trace(self, trace_id: str) -> StoredTrace | None:
+        """All that is stored under a trace."""
+        with self._reading() as sql:
+            rows = sql.execute(
+                "SELECT r.received_utc_ns, r.body FROM traces t JOIN records r ON r.row = t.row"
+                " WHERE t.trace_id = ? ORDER BY r.row LIMIT 1000",
+                (trace_id,),
+            ).fetchall()
+        if not rows:
+            return None
+        newest: tuple[int, Record] | None = None
+        deliveries: list[DeliveryRecord] = []
+        for row in rows:
+            record = decode_record(row["body"])
+            if isinstance(record.body, DeliveryRecord):
+                deliveries.append(record.body)
+            elif isinstance(record.body, EventRecord) and (
+                newest is None or _rank(record.body, trace_id) > _rank(newest[1].body, trace_id)
+            ):
+                newest = (row["received_utc_ns"], record)
+        if newest is None:
+            return StoredTrace(None, rows[0]["received_utc_ns"], deliveries)
+        return StoredTrace(newest[1], newest[0], deliveries)
+
+    def devices(self, site: str | None) -> list[StoredDevice]:
+        """Newest state of each device."""
+        with self._reading() as sql:
+            rows = sql.execute(
+                "SELECT site, utc_ns, received_utc_ns, body FROM devices WHERE ? IS NULL OR site = ?"
+                " ORDER BY site, device_id",
+                (site, site),
+            ).fetchall()
+        return [
+            StoredDevice(row["site"], row["utc_ns"], row["received_utc_ns"], _device.decode(row["body"]))
+            for row in rows
+        ]
+
+    def summaries(self, site: str | None, since_utc_ns: int) -> list[tuple[str, SummaryRecord]]:
+        """Site and summary of each window since an instant, oldest first, at most the newest 10,000."""
+        with self._reading() as sql:
+            rows = sql.execute(
+                "SELECT body FROM records WHERE class = 'summary' AND (? IS NULL OR site = ?) AND utc_ns >= ?"
+                " ORDER BY utc_ns DESC LIMIT ?",
+                (site, site, since_utc_ns, _SUMMARIES),
+            ).fetchall()
+        found: list[tuple[str, SummaryRecord]] = []
+        for row in reversed(rows):
+            record = decode_record(row["body"])
+            if isinstance(record.body, SummaryRecord):
+                found.append((record.id.site, record.body))
+        return found
+
+    def event_counts(self, site: str | None, since_utc_ns: int) -> dict[str, dict[str, int]]:
+        """Kind → state → number of events opened since an instant."""
+        with self._reading() as sql:
+            rows = sql.execute(
+                "SELECT kind, state, count(*) AS number FROM events"
+                " WHERE (? IS NULL OR site = ?) AND opened_utc_ns >= ?"
+                " GROUP BY kind, state ORDER BY kind, state",
+                (site, site, since_utc_ns),
+            ).fetchall()
+        counts: dict[str, dict[str, int]] = {}
+        for row in rows:
+            counts.setdefault(row["kind"], {})[row["state"]] = row["number"]
+        return counts
+
+    def stored(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Site → class → `taken` (records taken in since ever) and `kept` (distinct ids there now)."""
+        out: dict[str, dict[str, dict[str, int]]] = {}
+        with self._reading() as sql:
+            for row in sql.execute("SELECT site, class, records FROM totals"):
+                out.setdefault(row["site"], {})[row["class"]] = {"taken": row["records"], "kept": 0}
+            for row in sql.execute(
+                "SELECT site, class, count(*) AS number FROM records GROUP BY site, class"
+            ):
+                out.setdefault(row["site"], {}).setdefault(row["class"], {"taken": 0, "kept": 0})["kept"] = (
+                    row["number"]
+                )
+        return out
+
+    def close(self) -> None:
+        """Close the file."""
+        self._sql.close()
+
+
+def _rank(body: object, trace_id: str) -> tuple[bool, bool, int]:
+    """Which event record tells most of a trace: its own trace with steps, then the newest revision."""
+    if not isinstance(body, EventRecord):
+        return (False, False, 0)
+    return (body.trace_id == trace_id, bool(body.trace), body.revision)
+
+
+def summed(
+    summaries: list[tuple[str, SummaryRecord]],
+) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
+    """Counts and drops of all windows together."""
+    counts: dict[str, Counter[str]] = {}
+    dropped: dict[str, Counter[str]] = {}
+    for _, summary in summaries:
+        for name, by_label in summary.counts.items():
+            counts.setdefault(name, Counter()).update(by_label)
+        for stage, by_reason in summary.dropped.items():
+            dropped.setdefault(stage, Counter()).update(by_reason)
+    return {k: dict(v) for k, v in counts.items()}, {k: dict(v) for k, v in dropped.items()}

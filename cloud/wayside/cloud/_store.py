@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wayside.clock import UtcNs
+from wayside.cloud._reasons import CloudError, CloudReason
+from wayside.cloud._schema import SCHEMA, SCHEMA_VERSION
+from wayside.records import (
+    DeliveryRecord,
+    DeviceRecord,
+    EventRecord,
+    Record,
+    RecordId,
+    RecordReason,
+    SiteRecord,
+    encode_record,
+)
+
+_PRUNE_STEP = 1_000
+_DAY_NS = 86_400_000_000_000
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """Outcome of one page. committed: stored now or before. refused: place in the page and reason.
+
+    fresh: those that were not there before.
+    """
+
+    committed: list[RecordId]
+    refused: list[tuple[int, CloudReason | RecordReason]]
+    fresh: list[Record]
+
+
+def class_of(record: Record) -> str:
+    """Name of a record's class: event, summary, device, delivery, site."""
+    tag = type(record.body).__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+def _storable(record: Record) -> bool:
+    """Whether all integers that become columns fit 64 bits with sign."""
+    numbers = [record.id.boot, record.id.seq, record.utc_ns]
+    if isinstance(record.body, EventRecord):
+        body = record.body
+        numbers += [body.revision, body.severity, body.opened_utc_ns, body.closed_utc_ns or 0]
+    return all(-(2**63) <= number < 2**63 for number in numbers)
+
+
+@contextmanager
+def _typed(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise CloudError(
+            CloudReason.STORE_FAILED, f"store: {error}", where=str(path), advice="check the disk's free space"
+        ) from None
+
+
+def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
+    """Open the store's file; the writer creates it. Raises CloudError STORE_FAILED."""
+    with _typed(path):
+        if writer:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        sql = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        sql.row_factory = sqlite3.Row
+        sql.execute("PRAGMA busy_timeout = 5000")
+        if not writer:
+            sql.execute("PRAGMA query_only = 1")
+            return sql
+        sql.execute("PRAGMA journal_mode = WAL")
+        sql.execute("PRAGMA synchronous = FULL")
+        (version,) = sql.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            sql.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise CloudError(
+                CloudReason.STORE_FAILED,
+                f"store: schema version {version}, this software knows {SCHEMA_VERSION}",
+                where=str(path),
+            )
+        return sql
+
+
+class RecordWriter:
+    """The writing side of the centre's store (SQLite, WAL, synchronous=FULL), for one thread at a time.
+
+    A record is stored once by its identity; the views of events, devices and sites follow the newest
+    revision. Limits: see CloudSettings. Raises CloudError STORE_FAILED.
+    """
+
+    def __init__(self, path: Path, *, sites: int, keep_records: int, keep_days: float) -> None:
+        self._path = path
+        self._site_limit = sites
+        self._keep_records = keep_records
+        self._keep_ns = int(keep_days * _DAY_NS)
+        self._sql = connect(path, writer=True)
+        with _typed(path):
+            self._sites = {row["site"] for row in self._sql.execute("SELECT site FROM sites")}
+
+    def keep(self, records: Sequence[tuple[int, Record]], now: UtcNs) -> Kept:
+        """Store (place in the page, record) in their order, in one transaction."""
+        kept = Kept([], [], [])
+        sites = set(self._sites)
+        with _typed(self._path):
+            self._roll_back()
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                for index, record in records:
+                    if not _storable(record):
+                        kept.refused.append((index, RecordReason.MALFORMED))
+                        continue
+                    site = record.id.site
+                    if site not in sites and len(sites) >= self._site_limit:
+                        kept.refused.append((index, CloudReason.SITE_LIMIT))
+                        continue
+                    sites.add(site)
+                    self._keep_one(index, record, now, kept)
+                self._sql.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+        self._sites = sites
+        return kept
+
+    def _keep_one(self, index: int, record: Record, now: UtcNs, kept: Kept) -> None:
+        key = record.id
+        body = encode_record(record)
+        digest = hashlib.blake2b(body, digest_size=16).digest()
+        there = self._sql.execute(
+            "SELECT digest FROM records WHERE site = ? AND boot = ? AND seq = ?",
+            (key.site, key.boot, key.seq),
+        ).fetchone()
+        if there is not None:
+            if there["digest"] == digest:
+                kept.committed.append(key)
+            else:
+                kept.refused.append((index, CloudReason.ID_CONFLICT))
+            return
+        name = class_of(record)
+        row = self._sql.execute(
+            "INSERT INTO records (site, boot, seq, class, key, utc_ns, received_utc_ns, digest, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (key.site, key.boot, key.seq, name, record.key, record.utc_ns, now, digest, body),
+        ).lastrowid
+        self._sql.execute(
+            "INSERT INTO totals VALUES (?, ?, 1)"
+            " ON CONFLICT (site, class) DO UPDATE SET records = records + 1",
+            (key.site, name),
+        )
+        self._sql.execute(
+            "INSERT INTO sites VALUES (?, 0, 0, ?, NULL)"
+            " ON CONFLICT (site) DO UPDATE SET heard_utc_ns = excluded.heard_utc_ns",
+            (key.site, now),
+        )
+        self._view(record, now, row)
+        kept.committed.append(key)
+        kept.fresh.append(record)
+
+    def _view(self, record: Record, now: UtcNs, row: int | None) -> None:
+        key, body = record.id, record.body
+        packed = msgspec.msgpack.encode(body)
+        if isinstance(body, EventRecord):
+            self._sql.execute(
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (site, event_id) DO UPDATE SET revision = excluded.revision,"
+                " state = excluded.state, kind = excluded.kind, severity = excluded.severity,"
+                " opened_utc_ns = excluded.opened_utc_ns, closed_utc_ns = excluded.closed_utc_ns,"
+                " received_utc_ns = excluded.received_utc_ns, body = excluded.body"
+                " WHERE excluded.revision > events.revision",
+                (
+                    key.site,
+                    body.event_id,
+                    body.revision,
+                    body.state.value,
+                    body.kind,
+                    body.severity,
+                    body.opened_utc_ns,
+                    body.closed_utc_ns,
+                    now,
+                    packed,
+                ),
+            )
+            named = (step.detail.get("trace_id") for step in body.trace)
+            self._trace([body.trace_id, *(name for name in named if isinstance(name, str))], row)
+        elif isinstance(body, DeliveryRecord):
+            self._trace([body.trace_id], row)
+        elif isinstance(body, DeviceRecord):
+            self._sql.execute(
+                "INSERT INTO devices VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (site, device_id) DO UPDATE SET boot = excluded.boot, seq = excluded.seq,"
+                " utc_ns = excluded.utc_ns, received_utc_ns = excluded.received_utc_ns, body = excluded.body"
+                " WHERE (excluded.boot, excluded.seq) > (devices.boot, devices.seq)",
+                (key.site, body.device_id, key.boot, key.seq, record.utc_ns, now, packed),
+            )
+        elif isinstance(body, SiteRecord):
+            self._sql.execute(
+                "UPDATE sites SET boot = ?, seq = ?, body = ? WHERE site = ? AND (?, ?) > (boot, seq)",
+                (key.boot, key.seq, packed, key.site, key.boot, key.seq),
+            )
+
+    def _trace(self, trace_ids: Sequence[str], row: int | None) -> None:
+        for trace_id in set(trace_ids):
+            if trace_id:
+                self._sql.execute("INSERT OR IGNORE INTO traces VALUES (?, ?)", (trace_id, row))
+
+    def prune(self, now: UtcNs) -> int:
+        """Remove what is too old or too much, oldest first; returns how many records."""
+        removed = 0
+        with _typed(self._path):
+            for row in self._sql.execute(
+                "SELECT class, count(*) AS number FROM records GROUP BY class"
+            ).fetchall():
+                extra = row["number"] - self._keep_records
+                while extra > 0:
+                    step = self._remove(
+                        "SELECT row FROM records WHERE class = ? ORDER BY row LIMIT ?",
+                        (row["class"], min(extra, _PRUNE_STEP)),
+                    )
+                    extra -= step
+                    removed += step
+            limit = now - self._keep_ns
+            while step := self._remove(
+                "SELECT row FROM records WHERE received_utc_ns < ? LIMIT ?", (limit, _PRUNE_STEP)
+            ):
+                removed += step
+            # An open event stays however old it is; a closed one goes with its records.
+            self._sql.execute("DELETE FROM events WHERE state = 'closed' AND received_utc_ns < ?", (limit,))
+            self._sql.execute(
+                "DELETE FROM events WHERE state = 'closed' AND (site, event_id) IN"
+                " (SELECT site, event_id FROM events WHERE state = 'closed'"
+                "  ORDER BY opened_utc_ns DESC LIMIT -1 OFFSET ?)",
+                (self._keep_records,),
+            )
+        return removed
+
+    def _remove(self, select: str, values: tuple[Any, ...]) -> int:
+        self._roll_back()
+        self._sql.execute("BEGIN IMMEDIATE")
+        rows = [(row["row"],) for row in self._sql.execute(select, values)]
+        self._sql.executemany("DELETE FROM traces WHERE row = ?", rows)
+        self._sql.executemany("DELETE FROM records WHERE row = ?", rows)
+        self._sql.execute("COMMIT")
+        return len(rows)
+
+    def _roll_back(self) -> None:
+        if self._sql.in_transaction:
+            self._sql.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._sql.close()
