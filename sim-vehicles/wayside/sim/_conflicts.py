@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from wayside.geo import angle_between_deg, heading_from_yaw
+from wayside.sim._shapes import Box, overlap_interval, overlaps
+
+Floats = NDArray[np.float64]
+
+# TTC: default of the FHWA Surrogate Safety Assessment Model, and the usual bound of a serious conflict. PET:
+# serious begins at 1.5 s; 1.0 s here, because giving way to somebody on foot ends with 1 to 1.5 s.
+TTC_CONFLICT_S = 1.5
+TTC_SERIOUS_S = 1.0
+PET_CONFLICT_S = 1.0
+PET_KEPT_S = 5.0
+_CELL_M = 1.0
+_CROSSING_DEG = 60.0
+_STANDING_MPS = 0.5
+
+
+class Motion(NamedTuple):
+    """One participant and where it will be if it goes on along its own way at its present speed.
+
+    poses: shape (17, 3), x, y in metres and yaw in radians at each of `TIMES_S`. motor: a motor vehicle; two
+    others are no pair.
+    """
+
+    id: int
+    speed_mps: float
+    length_m: float
+    width_m: float
+    poses: Floats
+    motor: bool = True
+
+    def box(self, k: int) -> Box:
+        """Footprint at `TIMES_S[k]`."""
+        x, y, yaw = self.poses[k]
+        return Box(float(x), float(y), float(yaw), self.length_m, self.width_m)
+
+
+HORIZON_S = 4.0
+STEP_S = 0.25
+TIMES_S = np.arange(17) * STEP_S
+
+
+def straight(
+    id: int, box: Box, speed_mps: float, *, course_rad: float | None = None, motor: bool = True
+) -> Motion:
+    """A motion straight ahead (or along `course_rad`) at a constant speed."""
+    course = box.yaw_rad if course_rad is None else course_rad
+    way = speed_mps * TIMES_S
+    poses = np.stack(
+        (box.x_m + way * math.cos(course), box.y_m + way * math.sin(course), np.full(17, box.yaw_rad)), axis=1
+    )
+    return Motion(id, speed_mps, box.length_m, box.width_m, poses, motor)
+
+
+class PairMeasure(msgspec.Struct):
+    """Closest that two participants came. min_ttc_s, min_pet_s: infinite when they never were on a course to
+    meet, or never crossed each other's way. collided: their footprints touched."""
+
+    a: int
+    b: int
+    min_ttc_s: float = math.inf
+    min_pet_s: float = math.inf
+    collided: bool = False
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the two came closer than the threshold of either measure, or collided."""
+        return self.collided or self.min_ttc_s <= TTC_CONFLICT_S or self.min_pet_s <= PET_CONFLICT_S
+
+    @property
+    def serious(self) -> bool:
+        """Whether time to collision fell below the bound of a serious conflict, or they collided."""
+        return self.collided or self.min_ttc_s < TTC_SERIOUS_S
+
+
+def time_to_collision(a: Motion, b: Motion) -> float:
+    """Seconds until the footprints of two participants meet when both go on along their ways at their present
+    speeds; infinite when they do not within 4 s. Two-dimensional: crossing paths as well as one path.
+    Between two instants the motion counts as straight.
+    """
+    ra = 0.5 * math.hypot(a.length_m, a.width_m)
+    rb = 0.5 * math.hypot(b.length_m, b.width_m)
+    apart = np.hypot(a.poses[:, 0] - b.poses[:, 0], a.poses[:, 1] - b.poses[:, 1])
+    near = apart <= ra + rb + (a.speed_mps + b.speed_mps) * STEP_S
+    for k in np.flatnonzero(near[:-1]).tolist():
+        p, q = a.box(k), b.box(k)
+        met = overlap_interval(p, _velocity(a, k), q, _velocity(b, k), STEP_S)
+        if met is not None:
+            return float(TIMES_S[k]) + met[0]
+    return math.inf
+
+
+class _Trace(NamedTuple):
+    """Who was on a square metre last: when, which participant, its heading, whether it is a motor vehicle."""
+
+    at_s: float
+    id: int
+    heading_deg: float
+    motor: bool
+
+
+class ConflictMeter:
+    """Measures every pair of participants of a run: time to collision, post-encroachment time, collisions.
+
+    Post-encroachment time: from the moment one has left a square metre of road to the moment at which
+    another, whose way crosses it, enters it. Call `observe` about ten times a second.
+    """
+
+    def __init__(self) -> None:
+        self.pairs: dict[tuple[int, int], PairMeasure] = {}
+        self._left: dict[tuple[int, int], _Trace] = {}
+
+    def observe(self, now_s: float, motions: Sequence[Motion]) -> None:
+        """Take in all participants at one instant."""
+        for i, j in _near_pairs(motions):
+            a, b = motions[i], motions[j]
+            ttc = time_to_collision(a, b)
+            if ttc < math.inf:
+                pair = self._pair(a.id, b.id)
+                pair.min_ttc_s = min(pair.min_ttc_s, ttc)
+                if ttc == 0.0 and overlaps(a.box(0), b.box(0)):
+                    pair.collided = True
+        self._encroach(now_s, motions)
+
+    def _pair(self, a: int, b: int) -> PairMeasure:
+        key = (min(a, b), max(a, b))
+        return self.pairs.setdefault(key, PairMeasure(*key))
+
+    def _encroach(self, now_s: float, motions: Sequence[Motion]) -> None:
+        entered: dict[tuple[int, int], _Trace] = {}
+        for motion in motions:
+            box = motion.box(0)
+            heading = heading_from_yaw(box.yaw_rad)
+            for cell in _cells(box):
+                before = self._left.get(cell)
+                if (
+                    before is not None
+                    and before.id != motion.id
+                    and now_s - before.at_s <= PET_KEPT_S
+                    and (before.motor or motion.motor)
+                    and angle_between_deg(before.heading_deg, heading) > _CROSSING_DEG
+                ):
+                    pair = self._pair(motion.id, before.id)
+                    pair.min_pet_s = min(pair.min_pet_s, now_s - before.at_s)
+                entered[cell] = _Trace(now_s, motion.id, heading, motion.motor)
+        self._left.update(entered)
+        if len(self._left) > 20_000:
+            self._left = {k: v for k, v in self._left.items() if now_s - v.at_s <= PET_KEPT_S}
+
+
+def _velocity(motion: Motion, k: int) -> tuple[float, float]:
+    dx, dy = (motion.poses[k + 1, :2] - motion.poses[k, :2]) / STEP_S
+    return float(dx), float(dy)
+
+
+def _near_pairs(motions: Sequence[Motion]) -> list[tuple[int, int]]:
+    if len(motions) < 2:
+        return []
+    xy = np.stack([m.poses[:, :2] for m in motions])
+    speed = np.array([m.speed_mps for m in motions])
+    radius = np.array([0.5 * math.hypot(m.length_m, m.width_m) for m in motions])
+    apart = np.min(np.hypot(*np.moveaxis(xy[:, None] - xy[None, :], -1, 0)), axis=2)
+    reach = radius[:, None] + radius[None, :] + (speed[:, None] + speed[None, :]) * (0.5 * STEP_S)
+    moving = (speed[:, None] >= _STANDING_MPS) | (speed[None, :] >= _STANDING_MPS)
+    motor = np.array([m.motor for m in motions])
+    pairs = (apart <= reach) & moving & (motor[:, None] | motor[None, :])
+    i, j = np.nonzero(np.triu(pairs, k=1))
+    return [(int(a), int(b)) for a, b in zip(i, j, strict=True)]
+
+
+def _cells(box: Box) -> set[tuple[int, int]]:
+    c, s = math.cos(box.yaw_rad), math.sin(box.yaw_rad)
+    n, m = max(2, math.ceil(box.length_m / 0.9) + 1), max(2, math.ceil(box.width_m / 0.9) + 1)
+    out: set[tuple[int, int]] = set()
+    for i in range(n):
+        u = box.length_m * (i / (n - 1) - 0.5)
+        for j in range(m):
+            v = box.width_m * (j / (m - 1) - 0.5)
+            out.add(
+                (
+                    math.floor((box.x_m + u * c - v * s) / _CELL_M),
+                    math.floor((box.y_m + u * s + v * c) / _CELL_M),
+                )
+            )
+    return out

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Iterator
+
+from wayside.asn1.messages import Acceleration, BasicSafety, EllipseAccuracy, Position, Size, Transmission
+from wayside.clock import UtcNs
+from wayside.geo import heading_from_yaw
+from wayside.link import Warning
+from wayside.sim._conflicts import ConflictMeter, PairMeasure
+from wayside.sim._crossing import Crossing
+from wayside.sim._driver import Heard
+from wayside.sim._participants import Vehicle
+from wayside.sim._plan import SignalPlan
+from wayside.sim._scenes import SCENE_LANES, SCENES, Scenario, Scene, plan_offset_s
+from wayside.sim._sensors import Look, SimulatedSensor, sensor_set
+from wayside.sim._shapes import Box
+from wayside.sim._traffic import Demand, Traffic
+
+STEP_S = 0.05
+FIRST_SCENE_S = 6.0
+_BETWEEN_SCENES_S = 2.0
+_GNSS_STD_M = 0.35
+_PLACE_WITHIN_M = 12.0
+
+
+class Simulation:
+    """The road with its traffic, its scripted conflicts one after the other, its sensors and its signals.
+
+    One step is 50 ms. Nothing in it reads a clock: simulation time starts at 0, and who runs it says what
+    that is in UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        scenes: Iterable[Scene],
+        demand: Demand,
+        plan: SignalPlan,
+        crossing: Crossing | None = None,
+    ) -> None:
+        self.crossing = crossing or Crossing()
+        self.plan = plan
+        self.traffic = Traffic(self.crossing, plan, demand, seed)
+        self.meter = ConflictMeter()
+        self.sensors = [SimulatedSensor(spec, seed) for spec in sensor_set(self.crossing)]
+        self.played: list[Scene] = []
+        self._coming: Iterator[Scene] = iter(scenes)
+        self._next: Scene | None = next(self._coming, None)
+        self._active: Scene | None = None
+        self._free_s = FIRST_SCENE_S
+        self._steps = 0
+        self._gnss = random.Random(f"{seed}/gnss")
+        self._bias: dict[str, tuple[float, float]] = {}
+        self._ignored: set[tuple[int, int]] = set()
+
+    @property
+    def now_s(self) -> float:
+        """Simulation time."""
+        return self.traffic.now_s
+
+    @property
+    def scene(self) -> Scene | None:
+        """The scripted conflict under way."""
+        return self._active
+
+    def advance(self) -> list[Look]:
+        """One step; returns what the sensors saw that looked in it."""
+        self._direct()
+        self.traffic.step(STEP_S)
+        if self._active is not None:
+            self._active.step(self.traffic)
+        self._steps += 1
+        everyone = self.traffic.everyone()
+        if self._steps % 2 == 0:
+            self.meter.observe(self.now_s, [p.motion() for p in everyone])
+        boxes: dict[int, Box] | None = None
+        looks: list[Look] = []
+        for sensor in self.sensors:
+            if sensor.due(self.now_s):
+                boxes = boxes or {p.id: p.box() for p in everyone}
+                looks.append(sensor.look(self.now_s, everyone, boxes))
+        for vehicle in self.traffic.vehicles.values():
+            self._ignored |= {(min(vehicle.id, other), max(vehicle.id, other)) for other in vehicle.ignores}
+        return looks
+
+    def connected(self) -> dict[str, Vehicle]:
+        """Vehicles on the link now, by their session."""
+        return {v.session: v for v in self.traffic.vehicles.values() if v.session}
+
+    def basic_safety(self, vehicle: Vehicle, utc: UtcNs, msg_count: int) -> BasicSafety:
+        """What a vehicle says of itself, with the error of its satellite receiver."""
+        rng = self._gnss
+        bias = self._bias.get(vehicle.session)
+        if bias is None:
+            bias = rng.gauss(0.0, _GNSS_STD_M), rng.gauss(0.0, _GNSS_STD_M)
+            self._bias[vehicle.session] = bias
+        box = vehicle.box()
+        lat, lon = self.crossing.plane.to_lat_lon(
+            box.x_m + bias[0] + rng.gauss(0.0, 0.05), box.y_m + bias[1] + rng.gauss(0.0, 0.05)
+        )
+        return BasicSafety(
+            vehicle_id=vehicle.id.to_bytes(4, "big"),
+            msg_count=msg_count % 128,
+            position=Position(lat, lon, 3.0),
+            utc_ns=utc,
+            accuracy=EllipseAccuracy(2.0 * _GNSS_STD_M, 2.0 * _GNSS_STD_M, 0.0),
+            transmission=Transmission.FORWARD,
+            speed_mps=vehicle.speed_mps,
+            heading_deg=heading_from_yaw(box.yaw_rad),
+            acceleration=Acceleration(
+                long_mps2=vehicle.accel_mps2, lat_mps2=0.0, vert_mps2=0.0, yaw_rate_dps=0.0
+            ),
+            size=Size(vehicle.size.width_m, vehicle.size.length_m),
+        )
+
+    def warn(self, session: str, key: int, warning: Warning, ttl_s: float) -> bool:
+        """Show a warning to a driver; False when the vehicle has left.
+
+        ttl_s: what is left of its lifetime.
+        """
+        vehicle = self.connected().get(session)
+        if vehicle is None:
+            return False
+        front = vehicle.front_m
+        if warning.distance_m is not None:
+            place = front + warning.distance_m
+        else:
+            x, y = self.crossing.plane.to_xy(warning.place.lat_deg, warning.place.lon_deg)
+            foot = vehicle.way.line.project(x, y)
+            place = foot.along_m if math.fabs(foot.across_m) <= _PLACE_WITHIN_M else front
+        vehicle.driver.warn(
+            key, Heard(self.now_s, self.now_s + ttl_s, warning.severity, warning.action, place)
+        )
+        return True
+
+    def cancel(self, session: str, key: int) -> None:
+        """Take a warning back."""
+        vehicle = self.connected().get(session)
+        if vehicle is not None:
+            vehicle.driver.cancel(key)
+
+    def pairs(self) -> list[PairMeasure]:
+        """All measured pairs, without those that the script leads past each other."""
+        return [pair for key, pair in sorted(self.meter.pairs.items()) if key not in self._ignored]
+
+    def _direct(self) -> None:
+        if self._active is not None:
+            if self._active.done(self.traffic):
+                self._active.end(self.traffic)
+                self._active = None
+                self._free_s = self.now_s + _BETWEEN_SCENES_S
+            return
+        if self._next is None or self.now_s < self._free_s:
+            return
+        if self._next.ready(self.plan, self.now_s):
+            self._active, self._next = self._next, next(self._coming, None)
+            self.played.append(self._active)
+            self._active.start(self.traffic)
+
+
+def single(scenario: Scenario, seed: int) -> Simulation:
+    """A run of one scripted conflict, or of clean traffic on all lanes."""
+    if scenario is Scenario.CLEAN:
+        return Simulation(seed=seed, scenes=(), demand=Demand(), plan=SignalPlan())
+    scene = SCENES[scenario](seed)
+    plan = SignalPlan(plan_offset_s(scene, FIRST_SCENE_S))
+    return Simulation(seed=seed, scenes=(scene,), demand=Demand(closed=SCENE_LANES), plan=plan)
+
+
+def usual_duration_s(scenario: Scenario) -> float:
+    """How long a run of a scenario lasts unless told otherwise."""
+    if scenario is Scenario.CLEAN:
+        return 300.0
+    return FIRST_SCENE_S + SCENES[scenario].duration_s + 2.0
