@@ -27,7 +27,10 @@ def conflicting() -> set[tuple[int, int]]:
             inside_a = a.line.slice(a.stop_m, a.merge_m)
             inside_b = b.line.slice(b.stop_m, b.merge_m)
             steps = [inside_a.point_at(s * 0.5) for s in range(int(inside_a.length_m * 2) + 1)]
-            if any(abs(inside_b.project(x, y).across_m) < 1.5 and inside_b.project(x, y).beyond_m == 0.0 for x, y in steps):
+            if any(
+                abs(inside_b.project(x, y).across_m) < 1.5 and inside_b.project(x, y).beyond_m == 0.0
+                for x, y in steps
+            ):
                 out.add((a.group, b.group))
     return out
 

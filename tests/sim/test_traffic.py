@@ -29,7 +29,9 @@ def test_geometry_of_the_ways() -> None:
         assert math.hypot(x, y) == pytest.approx(math.hypot(STOP_LINE_M, (0.625, 3.875, 7.125)[key.lane - 1]))
         start, end = heading_from_yaw(route.line.yaw_at(0.0)), heading_from_yaw(route.line.yaw_at(1e9))
         turned = (end - start + 180.0) % 360.0 - 180.0
-        assert turned == pytest.approx({Turn.LEFT: -90.0, Turn.STRAIGHT: 0.0, Turn.RIGHT: 90.0}[key.turn], abs=2.0)
+        assert turned == pytest.approx(
+            {Turn.LEFT: -90.0, Turn.STRAIGHT: 0.0, Turn.RIGHT: 90.0}[key.turn], abs=2.0
+        )
         x, y = route.line.point_at(route.merge_m)
         assert math.hypot(x, y) > EGRESS_START_M
     # Traffic from the west drives east, keeping right of the centre line: south of it.
