@@ -89,7 +89,11 @@ class Reader:
 
     def length(self) -> tuple[int, bool]:
         """One length determinant (X.691 11.9): the count, and whether more fragments follow."""
-        first = self.bits(8)
+        end = self.pos + 8
+        if end > self.top:
+            self.refill(end)
+        first = (self.window >> (self.top - end)) & 255
+        self.pos = end
         if first < 128:
             return first, False
         if first < 192:

@@ -153,6 +153,7 @@ class Decoders:
 
     def _run(self, run: list[tuple[Member, Fixed]]) -> Fill:
         width, fields = run_fields(run)
+        run_mask = (1 << width) - 1
         singly = [(member.name, self.get(member.node)) for member, _ in run]
 
         def read_singly(r: Reader, out: dict[str, Any]) -> None:
@@ -170,7 +171,7 @@ class Decoders:
                 if end > r.end:
                     return read_singly(r, out)
                 r.refill(end)
-            packed = r.window >> (r.top - end)
+            packed = (r.window >> (r.top - end)) & run_mask
             try:
                 for name, shift, mask, span, lo, convert in fields:
                     raw = (packed >> shift) & mask

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from ._bits import Limits, Reader, Writer
 from ._decode import Decoders
+from ._decode_scalars import Decode
 from ._encode import Encoders
+from ._encode_scalars import Encode
 from ._errors import CodecReason, DecodeError, EncodeError, Fault, TableError, TableReason
 from ._json import from_json, to_json
 from ._sources import MODULES, TABLE_NAME
@@ -36,12 +38,15 @@ class MessageSet:
     def __init__(self, table: Table, limits: Limits | None = None) -> None:
         self.table = table
         self.limits = limits or Limits()
+        self._max_octets = self.limits.max_octets
         self.dialect = table.dialect
         self.title = table.title
         self.status = table.status
         self.type_names: tuple[str, ...] = tuple(table.types)
         self.frames: Mapping[str, str] = MappingProxyType(dict(table.frames))
         self.carried: tuple[str, ...] = _carried(table)
+        self._decode_by_name: dict[str, Decode] = {}
+        self._encode_by_name: dict[str, Encode] = {}
         self._decoders = Decoders(table)
         self._encoders = Encoders(table)
 
@@ -55,7 +60,7 @@ class MessageSet:
 
         Octets behind the value and padding bits that are not zero are refused unless `trailing` is "ignore".
         """
-        octets = self._octets(data)
+        octets = data if type(data) is bytes and len(data) <= self._max_octets else self._octets(data)
         value, used = self._decode(octets, type_name)
         if trailing == "refuse":
             left = len(octets) * 8 - used
@@ -71,7 +76,10 @@ class MessageSet:
 
     def encode(self, value: Any, type_name: str = FRAME) -> bytes:
         """The octets of a value, padded with zero bits. Raises EncodeError."""
-        encode = self._encoders.get(self._index(type_name, EncodeError))
+        encode = self._encode_by_name.get(type_name) if type(type_name) is str else None
+        if encode is None:
+            encode = self._encoders.get(self._index(type_name, EncodeError))
+            self._encode_by_name[type_name] = encode
         writer = Writer(self.limits.max_elements, self.limits.max_depth)
         try:
             encode(writer, value)
@@ -112,7 +120,10 @@ class MessageSet:
             raise EncodeError(CodecReason.TOO_DEEP) from None
 
     def _decode(self, octets: bytes, type_name: str) -> tuple[Any, int]:
-        decode = self._decoders.get(self._index(type_name, DecodeError))
+        decode = self._decode_by_name.get(type_name) if type(type_name) is str else None
+        if decode is None:
+            decode = self._decoders.get(self._index(type_name, DecodeError))
+            self._decode_by_name[type_name] = decode
         reader = Reader(octets, self.limits.max_elements, self.limits.max_depth)
         try:
             return decode(reader), reader.pos
@@ -130,7 +141,7 @@ class MessageSet:
         return data if type(data) is bytes else bytes(data)
 
     def _index(self, type_name: str, error: type[DecodeError] | type[EncodeError]) -> int:
-        index = self.table.types.get(type_name) if isinstance(type_name, str) else None
+        index = self.table.types.get(type_name) if type(type_name) is str else None
         if index is None:
             raise error(CodecReason.UNKNOWN_TYPE, "", 0, str(type_name)[:60])
         return index
