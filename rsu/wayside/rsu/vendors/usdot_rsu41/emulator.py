@@ -1,0 +1,213 @@
+"""Emulated unit of the USDOT RSU 4.1 class, true on the wire in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wayside.clock import Clock
+from wayside.rsu import Broadcast, Emulator, Faults, RsuError, RsuReason, frame_name
+from wayside.rsu.radio import Form, build_wsmp, wrap_signed_shape, wrap_unsecured
+from wayside.rsu.vendors.usdot_rsu41.config import ANY, PSIDS
+from wayside.rsu.vendors.usdot_rsu41.wire import parse_text
+
+_DIALECT = "j2735-2024"
+_SIGNER_ID = bytes.fromhex("77617973696465ff")
+_MAX_WAITING = 1_000
+FORMS = tuple(form for form in Form if form is not Form.SEARCHED)
+
+
+class _Protocol(asyncio.DatagramProtocol):
+    def __init__(self, received: Callable[[bytes], None]) -> None:
+        self._received = received
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        self._received(data)
+
+
+class UsdotRsu41Emulator(Emulator):
+    """Takes immediate-forward text on one UDP port, sends uplinks to the ports it is told.
+
+    uplink: host, and port by message name or `any`. form: what it puts around its uplinks.
+    wsmp_version: 3 or 2. strict_order: refuse text whose lines stand in another order. channel: written
+    into the WSMP header when given.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        uplink: tuple[str, Mapping[str, int]] | None = None,
+        form: Form = Form.WSMP_UNSECURED,
+        wsmp_version: int = 3,
+        channel: int | None = None,
+        strict_order: bool = True,
+        faults: Faults | None = None,
+        sent_over_air: Callable[[Broadcast], None] | None = None,
+    ) -> None:
+        super().__init__(clock, faults=faults, sent_over_air=sent_over_air)
+        self._host = host
+        self._port = port
+        self.uplink = uplink
+        self.form = form
+        self.wsmp_version = wsmp_version
+        self.channel = channel
+        self.strict_order = strict_order
+        self.texts: list[bytes] = []
+        self._transport: asyncio.DatagramTransport | None = None
+        self._held: tuple[bytes, tuple[str, int]] | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the immediate forward."""
+        if self._transport is None:
+            return self._host, self._port
+        name = self._transport.get_extra_info("sockname")
+        return str(name[0]), int(name[1])
+
+    async def start(self) -> None:
+        """Open the port. Raises RsuError UNREACHABLE. A closed emulator starts again on the same port."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Protocol(self._text), local_addr=(self._host, self._port), family=socket.AF_INET
+            )
+        except OSError as error:
+            what = f"no socket on {self._host}:{self._port}: {error.strerror}"
+            raise RsuError(RsuReason.UNREACHABLE, what, where="emulator") from None
+        self._port = self.address[1]
+
+    async def close(self) -> None:
+        """End the delayed work and the port."""
+        await self.tasks.close()
+        self.stop()
+        await asyncio.sleep(0)
+
+    def stop(self) -> None:
+        """Let go of the port, as a unit that is switched off; `start` brings it back."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    def build(self, uper: bytes) -> bytes:
+        """The datagram of an uplink in the current form, before faults."""
+        message = frame_name(_DIALECT, uper)
+        psid = PSIDS.get(message, 0)
+        if self.form in (Form.UNSECURED, Form.WSMP_UNSECURED):
+            uper = wrap_unsecured(uper)
+        elif self.form in (Form.SIGNED, Form.WSMP_SIGNED):
+            uper = wrap_signed_shape(uper, psid, self.clock.utc(), _SIGNER_ID)
+        if self.form in (Form.WSMP, Form.WSMP_UNSECURED, Form.WSMP_SIGNED):
+            return build_wsmp(uper, psid, channel=self.channel, version=self.wsmp_version)
+        return uper
+
+    def send_up(self, uper: bytes) -> int:
+        """Send one frame up, through the faults; returns how many datagrams went out now or will after slow_s."""
+        return self.send_datagram(self.build(uper), frame_name(_DIALECT, uper))
+
+    def send_datagram(self, data: bytes, message: str = ANY) -> int:
+        """Send octets up as they are, through the faults, to the port of a message."""
+        faults = self.faults
+        if self.uplink is None:
+            raise RsuError(RsuReason.CONFIG, "the emulator was given no uplink address")
+        if faults.silence or self._happens(faults.drop):
+            return 0
+        target = self._target(message)
+        data = self._damaged(data)
+        queue = [(data, target)] * (2 if self._happens(faults.duplicate) else 1)
+        held, self._held = self._held, None
+        if held is not None:
+            queue.append(held)
+        elif self._happens(faults.reorder):
+            self._held = queue.pop()
+        for item in queue:
+            self._out(*item)
+        return len(queue)
+
+    def _target(self, message: str) -> tuple[str, int]:
+        if self.uplink is None:
+            raise RsuError(RsuReason.CONFIG, "the emulator was given no uplink address")
+        host, ports = self.uplink
+        own = ports.get(message, ports.get(ANY))
+        others = [port for port in ports.values() if port != own]
+        if others and (own is None or self._happens(self.faults.wrong_port)):
+            return host, self._random.choice(others)
+        if own is None:
+            raise RsuError(RsuReason.CONFIG, f"the emulator has no uplink port for {message}")
+        return host, own
+
+    def _damaged(self, data: bytes) -> bytes:
+        faults = self.faults
+        changed = bytearray(data)
+        if faults.wrong_length:
+            changed = _with_wrong_length(changed, faults.wrong_length)
+        if self._happens(faults.corrupt):
+            changed[self._random.randrange(len(changed))] ^= self._random.randrange(1, 256)
+        return bytes(changed) + bytes(faults.pad_bytes)
+
+    def _out(self, data: bytes, target: tuple[str, int]) -> None:
+        if self.faults.slow_s > 0:
+            if len(self.tasks) < _MAX_WAITING:
+                self.tasks.start(self._out_later(data, target), "slow")
+            return
+        if self._transport is not None:
+            self._transport.sendto(data, target)
+
+    async def _out_later(self, data: bytes, target: tuple[str, int]) -> None:
+        await self.clock.sleep(self.faults.slow_s)
+        if self._transport is not None:
+            self._transport.sendto(data, target)
+
+    def _text(self, data: bytes) -> None:
+        if self.faults.silence:
+            return
+        self.texts.append(data)
+        del self.texts[:-100]
+        if self.faults.slow_s > 0:
+            if len(self.tasks) < _MAX_WAITING:
+                self.tasks.start(self._take_later(data), "slow")
+            return
+        self._take(data)
+
+    async def _take_later(self, data: bytes) -> None:
+        await self.clock.sleep(self.faults.slow_s)
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        try:
+            text = parse_text(data, strict_order=self.strict_order)
+            name = frame_name(_DIALECT, text.payload)
+            if name != text.type:
+                raise RsuError(RsuReason.MALFORMED, f"Type={text.type}, but the payload is {name}", where="Type")
+        except RsuError as error:
+            self._refuse(error)
+            return
+        self._on_air(
+            Broadcast(
+                message=text.type,
+                uper=text.payload,
+                utc_ns=self.clock.utc(),
+                mono_ns=self.clock.mono(),
+                psid=text.psid,
+                channel=text.channel,
+                priority=text.priority,
+                signed=text.signature,
+            )
+        )
+
+
+def _with_wrong_length(data: bytearray, more: int) -> bytearray:
+    """The same octets, with the first length that stands in them changed; the open type's when bare."""
+    if data[:1] == b"\x00":
+        at = 2
+    elif data[:2] in (b"\x03\x80", b"\x03\x81"):
+        at = 2 if data[1] == 0x80 else 6
+    else:
+        at = 3
+    if at < len(data):
+        data[at] = (data[at] + more) & 0xFF
+    return data
