@@ -469,3 +469,25 @@ def test_unknown_type() -> None:
     with pytest.raises(DecodeError) as not_read:
         SET.decode("text", "Byte")  # type: ignore[arg-type]
     assert not_read.value.reason is CodecReason.WRONG_TYPE
+
+
+def test_a_released_memoryview_is_refused() -> None:
+    view = memoryview(b"\x05")
+    view.release()
+    with pytest.raises(DecodeError) as refused:
+        SET.decode(view, "Byte")
+    assert refused.value.reason is CodecReason.WRONG_TYPE
+    assert SET.decode(memoryview(b"\x05-\x06-")[::2][:1], "Byte") == 5
+
+
+def test_more_sets_of_members_than_are_remembered() -> None:
+    names = [f"m{at}" for at in range(9)]
+    members = ", ".join(f"{name} INTEGER (0..3) OPTIONAL" for name in names)
+    many = MessageSet(
+        build_text(f"T DEFINITIONS AUTOMATIC TAGS ::= BEGIN A ::= SEQUENCE {{ {members} }} END")
+    )
+    for round_ in range(2):
+        for bits in range(512):
+            value = {name: (at + round_) % 4 for at, name in enumerate(names) if bits >> at & 1}
+            assert many.decode(many.encode(value, "A"), "A") == value
+            assert many.encode(dict(reversed(value.items())), "A") == many.encode(value, "A")

@@ -38,7 +38,8 @@ Fill = Callable[[Reader, dict[str, Any]], None]
 
 Plan = list[tuple[str, Decode] | tuple[None, Fill]]
 
-_MAX_PLANS = 512
+_MAX_PLANS = 128
+"""Sets of present members remembered for a SEQUENCE; forgetting all keeps hostile input from filling it."""
 
 
 class Decoders:
@@ -64,15 +65,13 @@ class Decoders:
 
     def _build(self, index: int) -> Decode:
         node = self._nodes[index]
-        if isinstance(node, Sequence):
-            decode = self._sequence(node)
-            fixed = self._fixed.get(index)
-            return decode if fixed is None else at_once(fixed, decode)
         if isinstance(node, Choice):
             return self._choice(node)
         if isinstance(node, ListOf):
             return self._list(node)
-        return scalar(node)
+        decode = self._sequence(node) if isinstance(node, Sequence) else scalar(node)
+        fixed = self._fixed.get(index)
+        return decode if fixed is None or fixed.convert is None else at_once(fixed, decode)
 
     # ---- SEQUENCE
 
@@ -93,8 +92,9 @@ class Decoders:
             plan = plans.get(bits)
             if plan is None:
                 plan = self._plan(node.root, bits, optional, node.open)
-                if len(plans) < _MAX_PLANS:
-                    plans[bits] = plan
+                if len(plans) == _MAX_PLANS:
+                    plans.clear()
+                plans[bits] = plan
             out: dict[str, Any] = {}
             name: str | None = ""
             try:

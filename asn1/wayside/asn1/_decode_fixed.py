@@ -93,8 +93,8 @@ class _BitStrings(dict[int, tuple[bytes, int]]):
 
 
 def at_once(fixed: Fixed, decode: Decode) -> Decode:
-    """Reads a SEQUENCE of fixed width in one piece, and by `decode` when it is not of the usual form."""
-    width, _, _, convert = fixed
+    """Reads a value of fixed width in one piece, and by `decode` when it is not of the usual form."""
+    width, span, _, convert = fixed
     mask = (1 << width) - 1
     assert convert is not None
 
@@ -104,8 +104,11 @@ def at_once(fixed: Fixed, decode: Decode) -> Decode:
             if end > r.end:
                 return decode(r)
             r.refill(end)
+        raw = (r.window >> (r.top - end)) & mask
+        if raw > span:
+            return decode(r)
         try:
-            value = convert((r.window >> (r.top - end)) & mask)
+            value = convert(raw)
         except IndexError:
             return decode(r)
         r.pos = end

@@ -34,7 +34,8 @@ Plan = list[tuple[str | None, Encode]]
 Shape = tuple[int, Plan, bool]
 """Presence bits, what to write, and whether extension additions follow."""
 
-_MAX_SHAPES = 512
+_MAX_SHAPES = 128
+"""Sets of keys remembered for a SEQUENCE."""
 _MAX_BITMAP = 16383
 
 
@@ -60,15 +61,13 @@ class Encoders:
 
     def _build(self, index: int) -> Encode:
         node = self._nodes[index]
-        if isinstance(node, Sequence):
-            encode = self._sequence(node)
-            fixed = self._fixed.get(index)
-            return encode if fixed is None else at_once(fixed, encode)
         if isinstance(node, Choice):
             return self._choice(node)
         if isinstance(node, ListOf):
             return self._list(node)
-        return scalar(node)
+        encode = self._sequence(node) if isinstance(node, Sequence) else scalar(node)
+        fixed = self._fixed.get(index)
+        return encode if fixed is None or fixed.convert is None else at_once(fixed, encode)
 
     # ---- SEQUENCE
 
@@ -86,7 +85,9 @@ class Encoders:
             shape = known.get(tuple(value))
             if shape is None:
                 shape = examine(w, value)
-                if keep and len(known) < _MAX_SHAPES:
+                if keep:
+                    if len(known) == _MAX_SHAPES:
+                        known.clear()
                     known[tuple(value)] = shape
             bits, plan, more = shape
             w.acc = w.acc << width | bits
@@ -129,8 +130,9 @@ class Encoders:
             plan = plans.get(bits)
             if plan is None:
                 plan = self._plan(node.root, bits, len(optional), node.open)
-                if len(plans) < _MAX_SHAPES:
-                    plans[bits] = plan
+                if len(plans) == _MAX_SHAPES:
+                    plans.clear()
+                plans[bits] = plan
             more = not added.isdisjoint(value)
             return (bits | more << len(optional)), plan, more
 

@@ -82,7 +82,7 @@ class FixedForms:
 
 
 def at_once(fixed: Fixed, encode: Encode) -> Encode:
-    """Writes a SEQUENCE of fixed width in one piece, and by `encode` when it is not of the usual form."""
+    """Writes a value of fixed width in one piece, and by `encode` when it is not of the usual form."""
     width, _, _, convert = fixed
     assert convert is not None
 

@@ -135,10 +135,13 @@ class MessageSet:
     def _octets(self, data: Octets) -> bytes:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise DecodeError(CodecReason.WRONG_TYPE, "", 0, f"{type(data).__name__} instead of bytes")
-        size = data.nbytes if isinstance(data, memoryview) else len(data)
-        if size > self.limits.max_octets:
-            raise DecodeError(CodecReason.TOO_LONG, "", 0, f"{size} octets")
-        return data if type(data) is bytes else bytes(data)
+        try:
+            with memoryview(data) as view:
+                if view.nbytes > self._max_octets:
+                    raise DecodeError(CodecReason.TOO_LONG, "", 0, f"{view.nbytes} octets")
+                return view.tobytes()
+        except ValueError:
+            raise DecodeError(CodecReason.WRONG_TYPE, "", 0, "a released memoryview") from None
 
     def _index(self, type_name: str, error: type[DecodeError] | type[EncodeError]) -> int:
         index = self.table.types.get(type_name) if type(type_name) is str else None
