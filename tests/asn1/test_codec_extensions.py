@@ -195,8 +195,16 @@ def test_ill_formed_unknown_additions(extra: object) -> None:
 
 
 def test_an_addition_given_twice_is_refused() -> None:
-    with pytest.raises(EncodeError):
+    with pytest.raises(EncodeError) as refused:
         V2.encode({"n": 1, "a": 2, "...": (2, {0: b"\x02"})}, "A")
+    assert refused.value.path == '["..."]'
+
+
+def test_path_into_an_unknown_addition() -> None:
+    octets = V1.encode({"n": 1, "...": (2, {1: b"content"})}, "A")
+    with pytest.raises(DecodeError) as refused:
+        V1.decode(octets[:-1], "A")
+    assert (refused.value.path, refused.value.reason) == ('["...1"]', CodecReason.OUT_OF_DATA)
 
 
 CHOICE = compiled(BASE + "A ::= CHOICE { n N, o OCTET STRING, ..., a N, b BOOLEAN }")

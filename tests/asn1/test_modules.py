@@ -40,6 +40,23 @@ def test_check_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no-such" in capsys.readouterr().err
 
 
+def test_check_command_finds_a_stale_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "A.asn").write_text(module("A ::= NULL"))
+    (folder / "dialect.toml").write_text('id = "tiny"\ntitle = ""\nstatus = ""\n[frames]\n')
+    monkeypatch.setattr("wayside.asn1.compiler.MODULES", tmp_path)
+    monkeypatch.setattr("wayside.asn1.compiler.__main__.MODULES", tmp_path)
+    assert main(["--check"]) == 1
+    assert main([]) == 0
+    assert main(["--check"]) == 0
+    (folder / "A.asn").write_text(module("A ::= BOOLEAN"))
+    assert main(["--check"]) == 1
+    assert "tiny" in capsys.readouterr().err
+
+
 def test_dialects_and_their_messages() -> None:
     assert set(dialects()) >= {"csae53-2020", "j2735-2024"}
     csae, j2735 = load("csae53-2020"), load("j2735-2024")

@@ -104,6 +104,8 @@ class Fault(Exception):
         for part in reversed(self.trail):
             if isinstance(part, int):
                 text += f"[{part}]"
+            elif part.startswith("..."):
+                text += f'["{part}"]'
             else:
                 text += f".{part}" if text else part
         return text
