@@ -1,0 +1,275 @@
+// The map: lanes, signals, road users, roadside units and hazards of one site.
+
+import { Map as MapView, Marker } from "./vendor/maplibre-gl.mjs";
+import { boundsOf, cleanLanes, junctions, participantFeatures, stopLines } from "./shapes.mjs";
+import { duration, named, t } from "./text.mjs";
+
+const EMPTY = { type: "FeatureCollection", features: [] };
+const COLOURS = {
+  dark: {
+    ground: "#0f1720", road: "#2a3644", marking: "#566779", edge: "#4a5a6c", bike: "#21463f", walk: "#93a4b5",
+    car: "#8fb8e8", large: "#b39ddb", cyclist: "#4fd1b8", pedestrian: "#ffb454", outline: "#0a1017", connected: "#eafcff",
+  },
+  light: {
+    ground: "#e9edf1", road: "#b9c3cd", marking: "#f4f7fa", edge: "#97a4b1", bike: "#a6d3c6", walk: "#ffffff",
+    car: "#2367ad", large: "#6747ad", cyclist: "#00796b", pedestrian: "#c25a00", outline: "#ffffff", connected: "#0b1f33",
+  },
+};
+const LIGHTS = {
+  red: "#ff4d4f", flashing_red: "#ff4d4f", yellow: "#ffc53d", flashing_yellow: "#ffc53d", green: "#36d399",
+};
+const LIGHT_UNKNOWN = "#8c9bab";
+
+// Line width of a number of metres at any zoom: a metre doubles its pixels with each zoom level.
+const metres = (expression, latDeg) => {
+  const at = (zoom) => (512 * 2 ** zoom) / (40075016.686 * Math.cos((latDeg * Math.PI) / 180));
+  return ["interpolate", ["exponential", 2], ["zoom"], 10, ["*", expression, at(10)], 22, ["*", expression, at(22)]];
+};
+
+const ICONS = {
+  hazard: '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 2.8 22.6 21H1.4Z" fill="currentColor"/><path d="M12 9v5.4" stroke="#fff" stroke-width="2.4" stroke-linecap="round"/><circle cx="12" cy="17.8" r="1.4" fill="#fff"/></svg>',
+  rsu: '<svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round"><path d="M12 11v10M8.5 21h7M8 12.500a5 5 0 0 1 0-7M16 12.500a5 5 0 0 0 0-7M5 15a9 9 0 0 1 0-12M19 15a9 9 0 0 0 0-12"/><circle cx="12" cy="9" r="1.600" fill="currentColor"/></svg>',
+};
+
+function element(className, html = "") {
+  const node = document.createElement("div");
+  node.className = className;
+  node.innerHTML = html;
+  return node;
+}
+
+/** Keeps one HTML marker per key; `make` builds its element, `dress` brings it up to date. */
+class Markers {
+  constructor(map, make, dress) {
+    Object.assign(this, { map, make, dress, there: new Map() });
+  }
+
+  set(items) {
+    const keys = new Set();
+    for (const { key, at, item } of items) {
+      keys.add(key);
+      let marker = this.there.get(key);
+      if (!marker) {
+        marker = new Marker({ element: this.make(item) }).setLngLat(at).addTo(this.map);
+        this.there.set(key, marker);
+      }
+      marker.setLngLat(at);
+      this.dress(marker.getElement(), item);
+    }
+    for (const [key, marker] of this.there) {
+      if (keys.has(key)) continue;
+      marker.remove();
+      this.there.delete(key);
+    }
+  }
+}
+
+/** The map of one site. `onSelect` is called with the event_id of a hazard that was chosen. */
+export class SiteMap {
+  constructor(container, theme, onSelect) {
+    this.theme = theme;
+    this.lanes = [];
+    this.stops = new Map();
+    this.view = null;
+    this.fitted = false;
+    this.latDeg = 0;
+    this.map = new MapView({
+      container,
+      style: { version: 8, sources: {}, layers: [{ id: "ground", type: "background", paint: { "background-color": COLOURS[theme].ground } }] },
+      center: [117.312, 38.9976],
+      zoom: 16,
+      maxZoom: 21,
+      attributionControl: false,
+      fadeDuration: 0,
+      canvasContextAttributes: { preserveDrawingBuffer: true },
+    });
+    this.map.keyboard.enable();
+    this.ready = new Promise((resolve) => this.map.once("load", resolve)).then(() => this.#addLayers());
+    this.signals = new Markers(this.map, () => element("signal", '<i></i><b></b>'), dressSignal);
+    this.rsus = new Markers(this.map, () => element("rsu", ICONS.rsu), dressRsu);
+    this.hazards = new Markers(this.map, (item) => makeHazard(item, onSelect), dressHazard);
+    const resize = new ResizeObserver(() => this.map.resize());
+    resize.observe(container);
+  }
+
+  #addLayers() {
+    for (const name of ["junctions", "lanes", "stops", "participants"]) {
+      this.map.addSource(name, { type: "geojson", data: EMPTY });
+    }
+    const vehicle = ["==", ["get", "kind"], "vehicle"];
+    const of = (kind) => ["==", ["get", "kind"], kind];
+    const add = (id, type, source, paint, filter, layout = {}) =>
+      this.map.addLayer({ id, type, source, paint, layout, ...(filter ? { filter } : {}) });
+    const flat = { "line-cap": "butt", "line-join": "round" };
+    const polygons = ["==", ["geometry-type"], "Polygon"];
+    add("junction", "fill", "junctions", {});
+    add("road-edge", "line", "lanes", {}, vehicle, flat);
+    add("road", "line", "lanes", {}, vehicle, flat);
+    add("bike", "line", "lanes", {}, of("bike"), flat);
+    add("walk", "line", "lanes", { "line-dasharray": [0.13, 0.15] }, of("crosswalk"), flat);
+    add("sidewalk", "line", "lanes", { "line-opacity": 0.4 }, of("sidewalk"), flat);
+    add("stop", "line", "stops", { "line-color": ["get", "colour"] }, null, { "line-cap": "round" });
+    add("body", "fill", "participants", {}, polygons);
+    add("body-edge", "line", "participants", { "line-width": 1 }, polygons);
+    add("body-connected", "line", "participants", { "line-width": 2.2 }, ["all", polygons, ["get", "connected"]]);
+    add("pedestrian", "circle", "participants", {
+      "circle-radius": ["interpolate", ["linear"], ["zoom"], 15, 2.5, 18, 4.5, 20, 8],
+      "circle-stroke-width": ["case", ["get", "connected"], 2.2, 1],
+    }, ["==", ["get", "group"], "pedestrian"]);
+    this.loaded = true;
+    this.setTheme(this.theme);
+    if (this.lanes.length) this.#drawLanes();
+    if (this.view) this.show(this.view, this.edgeNowMs);
+  }
+
+  /** Change to the `dark` or `light` colours. */
+  setTheme(theme) {
+    this.theme = theme;
+    if (!this.loaded) return;
+    const c = COLOURS[theme];
+    const group = ["match", ["get", "group"], "large", c.large, "cyclist", c.cyclist, "pedestrian", c.pedestrian, c.car];
+    const rim = ["case", ["get", "connected"], c.connected, c.outline];
+    const paint = {
+      ground: { "background-color": c.ground },
+      junction: { "fill-color": c.road },
+      "road-edge": { "line-color": c.edge },
+      road: { "line-color": c.road },
+      bike: { "line-color": c.bike },
+      walk: { "line-color": c.walk },
+      sidewalk: { "line-color": c.edge },
+      body: { "fill-color": group },
+      "body-edge": { "line-color": c.outline },
+      "body-connected": { "line-color": c.connected },
+      pedestrian: { "circle-color": c.pedestrian, "circle-stroke-color": rim },
+    };
+    for (const [layer, values] of Object.entries(paint)) {
+      for (const [name, value] of Object.entries(values)) this.map.setPaintProperty(layer, name, value);
+    }
+  }
+
+  /** Set the site's lanes (GeoJSON, see the records' SiteRecord) and bring them into view. */
+  setLanes(collection) {
+    this.lanes = cleanLanes(collection);
+    this.stops = stopLines(this.lanes);
+    this.fitted = false;
+    if (this.loaded) this.#drawLanes();
+    this.fit();
+  }
+
+  #drawLanes() {
+    this.latDeg = this.lanes[0]?.geometry.coordinates[0][1] ?? 0;
+    const width = ["get", "width_m"];
+    const widths = {
+      "road-edge": ["+", width, 0.5], road: ["-", width, 0.16], bike: width, walk: width, sidewalk: width, stop: 0.7,
+    };
+    for (const [layer, expression] of Object.entries(widths)) {
+      this.map.setPaintProperty(layer, "line-width", metres(expression, this.latDeg));
+    }
+    this.map.getSource("lanes").setData({ type: "FeatureCollection", features: this.lanes });
+    this.map.getSource("junctions").setData({ type: "FeatureCollection", features: junctions(this.lanes) });
+  }
+
+  /** Bring the whole site into view. */
+  fit(animate = false) {
+    const bounds = boundsOf(this.lanes, this.view?.participants ?? []);
+    if (!bounds) return;
+    this.fitted = true;
+    const smooth = animate && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.map.fitBounds(bounds, { padding: 28, animate: smooth, maxZoom: 19 });
+  }
+
+  /** Bring a hazard into view, when it is not. */
+  look(lon, lat) {
+    const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.map.easeTo({ center: [lon, lat], zoom: Math.max(this.map.getZoom(), 18), duration: smooth ? 500 : 0 });
+  }
+
+  /** Draw a live view; `edgeNowMs` is the edge's time of day now. */
+  show(view, edgeNowMs) {
+    this.view = view;
+    this.edgeNowMs = edgeNowMs;
+    if (!this.fitted) this.fit();
+    this.hazards.set(
+      view.events.map((item) => ({ key: item.event_id, at: [item.lon_deg, item.lat_deg], item: { ...item, edgeNowMs } })),
+    );
+    this.rsus.set(view.rsus.map((item) => ({ key: item.device_id, at: [item.lon_deg, item.lat_deg], item })));
+    this.#showSignals(view.signals);
+    if (!this.loaded) return;
+    this.map.getSource("participants").setData({
+      type: "FeatureCollection",
+      features: participantFeatures(view.participants, this.map.getZoom()),
+    });
+  }
+
+  #showSignals(signals) {
+    const colours = new Map();
+    const labels = [];
+    for (const item of signals) {
+      const lines = item.lanes.map((lane) => this.stops.get(lane)).filter(Boolean);
+      for (const lane of item.lanes) colours.set(lane, LIGHTS[item.state] ?? LIGHT_UNKNOWN);
+      if (!lines.length) continue;
+      const at = [0, 1].map((i) => lines.reduce((sum, line) => sum + line.label[i], 0) / lines.length);
+      labels.push({ key: `${item.intersection}/${item.signal_group}`, at, item });
+    }
+    this.signals.set(labels);
+    if (!this.loaded) return;
+    const features = [...this.stops].map(([lane, line]) => ({
+      type: "Feature",
+      properties: { colour: colours.get(lane) ?? LIGHT_UNKNOWN },
+      geometry: { type: "LineString", coordinates: line.ends },
+    }));
+    const drawn = JSON.stringify(features.map((f) => f.properties.colour)) + this.lanes.length;
+    if (drawn === this.drawnStops) return;
+    this.drawnStops = drawn;
+    this.map.getSource("stops").setData({ type: "FeatureCollection", features });
+  }
+
+  /** Forget a site's picture before another one is shown. */
+  clear() {
+    this.view = null;
+    this.setLanes(EMPTY);
+    this.drawnStops = null;
+    for (const markers of [this.signals, this.rsus, this.hazards]) markers.set([]);
+    if (this.loaded) {
+      for (const name of ["junctions", "lanes", "stops", "participants"]) this.map.getSource(name).setData(EMPTY);
+    }
+  }
+}
+
+function dressSignal(node, item) {
+  const known = item.state in LIGHTS;
+  node.dataset.state = known ? item.state : "unknown";
+  const seconds = item.remaining_s;
+  node.lastChild.textContent = seconds === null || !known ? "–" : String(Math.max(0, Math.ceil(seconds)));
+  const label = t("signal", { n: item.signal_group, state: named(`signal.${item.state}`, item.state) });
+  if (node.title !== label) node.title = label;
+}
+
+function dressRsu(node, item) {
+  node.dataset.state = item.state;
+  node.title = `${item.device_id} · ${item.state}`;
+}
+
+function makeHazard(item, onSelect) {
+  const node = document.createElement("button");
+  node.type = "button";
+  node.className = "hazard";
+  node.innerHTML = `<span class="ring"></span><span class="icon">${ICONS.hazard}</span><span class="label"><b></b><small></small></span>`;
+  node.addEventListener("click", (event) => {
+    event.stopPropagation();
+    onSelect(item.event_id);
+  });
+  // When this danger was first painted, for those who measure it.
+  requestAnimationFrame(() => setTimeout(() => performance.mark(`hazard:${item.event_id}`)));
+  return node;
+}
+
+function dressHazard(node, item) {
+  node.dataset.severity = item.severity;
+  const kind = named(`kind.${item.kind}`, item.kind.toUpperCase());
+  const age = item.edgeNowMs === null ? "" : duration(item.edgeNowMs / 1000 - item.opened_utc_ns / 1e9);
+  const [name, since] = node.querySelectorAll("b, small");
+  if (name.textContent !== kind) name.textContent = kind;
+  if (since.textContent !== age) since.textContent = age;
+  node.setAttribute("aria-label", `${kind}, ${named(`severity.${item.severity}`, "")}, ${age}`);
+}
