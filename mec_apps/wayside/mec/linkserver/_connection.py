@@ -17,6 +17,7 @@ from wayside.link import (
     encode_frame,
 )
 from wayside.mec.linkserver._gate import WriteGate
+from wayside.mec.linkserver._outgoing import Outgoing
 from wayside.mec.linkserver._session import Session
 
 _CLOSE_TEXT_BYTES = 123  # RFC 6455, 5.5.1: a close frame's payload of 125 less its code
@@ -36,6 +37,9 @@ class Host(Protocol):
 
     def control_arrived(self, connection: Connection, arrived: MonoNs) -> bool:
         """A WebSocket ping or pong; whether it is within the rate."""
+
+    def blocked(self, connection: Connection) -> None:
+        """Its socket takes no more for now."""
 
     def gone(self, connection: Connection) -> None:
         """The socket is closed."""
@@ -64,6 +68,7 @@ class Connection(WSListener):
             transport.underlying_transport,
             self._host.clock,
             self._host.rules.send_buffer_bytes,
+            lambda: self._host.blocked(self),
             self.pump,
         )
         self._host.opened(self)
@@ -118,22 +123,34 @@ class Connection(WSListener):
         """How long the vehicle has not read, seconds."""
         return self._gate.stuck_s(now) if self._gate is not None else 0.0
 
+    def post(self, session: Session, item: Outgoing) -> bool:
+        """Write an item, or let it wait behind what waits already. False as for `Session.post`."""
+        gate = self._gate
+        if session.mailbox or self.ended_at is not None or gate is None or not gate.open():
+            return session.post(item)
+        now = self._host.clock.mono()
+        framed = session.frame_at_once(item, now)
+        if framed is not None:
+            self._write(session, gate, framed[0], framed[1], item)
+        return True
+
     def pump(self) -> None:
         """Write what waits, as far as the socket takes it."""
-        session, gate, transport = self.session, self._gate, self._transport
-        if session is None or gate is None or transport is None or self.ended_at is not None:
+        session, gate = self.session, self._gate
+        if session is None or gate is None:
             return
-        clock = self._host.clock
-        while session.mailbox and gate.open():
-            now = clock.mono()
-            taken = session.next_frame(now)
+        while session.mailbox and self.ended_at is None and gate.open():
+            taken = session.next_frame(self._host.clock.mono())
             if taken is None:
                 return
-            data, seq, item = taken
-            transport.send(WSMsgType.BINARY, data)
-            gate.wrote(len(data))
-            if item.on_written is not None:
-                self._host.call(item.on_written, session.info.session_id, seq, clock.mono())
+            self._write(session, gate, *taken)
+
+    def _write(self, session: Session, gate: WriteGate, data: bytes, seq: int, item: Outgoing) -> None:
+        assert self._transport is not None
+        self._transport.send(WSMsgType.BINARY, data)
+        gate.wrote(len(data))
+        if item.on_written is not None:
+            self._host.call(item.on_written, session.info.session_id, seq, self._host.clock.mono())
 
     def reply(self, kind: FrameKind, body: msgspec.Struct) -> bool:
         """Write a session or clock frame at once, past the mailbox; False when the socket is full."""

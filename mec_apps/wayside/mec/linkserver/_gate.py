@@ -17,7 +17,7 @@ TLS_TURN_BYTES = 8_192
 
 
 class WriteGate:
-    """Says whether the kernel would take a frame now, and calls back when it would again.
+    """Says whether the kernel would take a frame now, and calls back when it would no longer or again.
 
     It asks the kernel (poll) instead of the transport's buffer, which under TLS reports nothing until
     hundreds of kilobytes lie in it. Waiting uses a duplicate of the descriptor, since event loops refuse
@@ -29,10 +29,11 @@ class WriteGate:
         transport: asyncio.Transport,
         clock: Clock,
         send_buffer_bytes: int,
+        blocked: Callable[[], None],
         resumed: Callable[[], None],
     ) -> None:
-        self._transport = transport
         self._clock = clock
+        self._blocked = blocked
         self._resumed = resumed
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket = transport.get_extra_info("socket")
@@ -44,14 +45,16 @@ class WriteGate:
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
         transport.set_write_buffer_limits(high=0)
-        self._poll = select.poll()
-        self._poll.register(self._socket.fileno(), select.POLLOUT)
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLOUT)
+        self._ask_kernel = poll.poll
+        self._unwritten = transport.get_write_buffer_size
 
     def open(self) -> bool:
         """Whether a frame may be written now. When not, `resumed` will be called once it may."""
         if self._watched is not None:
             return False
-        if self._transport.get_write_buffer_size() == 0 and self._poll.poll(0):
+        if not self._unwritten() and self._ask_kernel(0):
             self.blocked_since = None
             return True
         self._watch()
@@ -82,7 +85,9 @@ class WriteGate:
     def _watch(self) -> None:
         if self._watched is not None:
             return
-        self.blocked_since = self.blocked_since or self._clock.mono()
+        if self.blocked_since is None:
+            self.blocked_since = self._clock.mono()
+            self._blocked()
         try:
             self._watched = os.dup(self._socket.fileno())
         except OSError:
@@ -90,7 +95,7 @@ class WriteGate:
         self._loop.add_writer(self._watched, self._writable)
 
     def _writable(self) -> None:
-        if self._transport.get_write_buffer_size() > 0:
+        if self._unwritten():
             return  # the transport has the rest of a frame to write first, in this same turn
         self.close()
         self.blocked_since = None

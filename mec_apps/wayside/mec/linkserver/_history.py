@@ -32,9 +32,10 @@ class History:
         """Note a frame that went to the socket."""
         if item.kind not in _KEPT_KINDS or not item.key:
             return
-        self._sent.pop(item.key, None)
-        self._sent[item.key] = (seq, item)
-        if len(self._sent) > self._limit:
+        sent = self._sent
+        sent.pop(item.key, None)
+        sent[item.key] = (seq, item)
+        if len(sent) > self._limit:
             del self._sent[next(iter(self._sent))]
             self._forgot = True
 

@@ -43,8 +43,10 @@ OnMessage = Callable[[SessionInfo, bytes, MonoNs], None]
 OnReceipt = Callable[[SessionInfo, Receipt], None]
 OnSession = Callable[[SessionInfo, bool], None]
 
-# Limits of time are looked at this often: a tenth of the shortest of them.
-SWEEP_S = 0.1
+# Vehicles that do not read are looked at ten times within `unwritable_s`; the other limits of time are of
+# seconds, and looking at every vehicle costs as much as a message to it, so every fifth time will do.
+STUCK_SWEEP_S = 0.1
+SWEEPS = 5
 # Connections that have not said HELLO: more than a restart of the edge brings at once on two cores, few
 # enough that idle ones cannot eat the descriptors.
 WAITING_FOR_HELLO = 512
@@ -90,6 +92,7 @@ class LinkServer:
         self._connections: set[Connection] = set()
         self._carried: dict[str, Connection] = {}
         self._waiting: set[Connection] = set()
+        self._blocked: set[Connection] = set()
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._server: asyncio.Server | None = None
@@ -150,13 +153,11 @@ class LinkServer:
         if session is None:
             self._counters.drop(LinkServerReason.NO_SESSION)
             return False
-        if not session.post(item):
-            self._end(session, Refusal.TOO_SLOW, "more cancels than can wait")
-            return False
         connection = self._carried.get(session_id)
-        if connection is not None:
-            connection.pump()
-        return True
+        if connection.post(session, item) if connection is not None else session.post(item):
+            return True
+        self._end(session, Refusal.TOO_SLOW, "more cancels than can wait")
+        return False
 
     def sessions(self) -> list[SessionInfo]:
         """Vehicles that are connected now."""
@@ -175,9 +176,14 @@ class LinkServer:
         self._waiting.add(connection)
         self._all_gone.clear()
 
+    def blocked(self, connection: Connection) -> None:
+        """See `Host`."""
+        self._blocked.add(connection)
+
     def gone(self, connection: Connection) -> None:
         """See `Host`."""
         self._connections.discard(connection)
+        self._blocked.discard(connection)
         self._waiting.discard(connection)
         if not self._connections:
             self._all_gone.set()
@@ -354,11 +360,22 @@ class LinkServer:
 
     async def _sweep(self) -> None:
         while True:
-            await self.clock.sleep(SWEEP_S)
+            for _ in range(SWEEPS):
+                await self.clock.sleep(STUCK_SWEEP_S)
+                self._sweep_blocked(self.clock.mono())
             self.sweep(self.clock.mono())
 
+    def _sweep_blocked(self, now: MonoNs) -> None:
+        for connection in list(self._blocked):
+            stuck_s = connection.stuck_s(now)
+            if stuck_s == 0.0 or connection.ended_at is not None:
+                self._blocked.discard(connection)
+            elif stuck_s > self.rules.unwritable_s and connection.session is not None:
+                self._cut(connection.session, connection, LinkServerReason.TOO_SLOW)
+
     def sweep(self, now: MonoNs) -> None:
-        """Enforce every limit of time; runs by itself ten times a second."""
+        """Enforce every limit of time; runs by itself twice a second."""
+        self._sweep_blocked(now)
         for connection in list(self._connections):
             session = connection.session
             if connection.ended_at is not None:
@@ -367,8 +384,6 @@ class LinkServer:
             elif session is None:
                 if now - connection.since > self.rules.hello_timeout_s * 1e9:
                     self._refuse(connection, Refused(Refusal.BAD_HELLO, "no HELLO in time"))
-            elif connection.stuck_s(now) > self.rules.unwritable_s:
-                self._cut(session, connection, LinkServerReason.TOO_SLOW)
             elif session.silent(now):
                 self._cut(session, connection, LinkServerReason.SILENT)
         for session in self._registry.lapsed(now):

@@ -58,6 +58,20 @@ class Session:
     It outlives the connection by the resume window; `cut_at` is None while a connection carries it.
     """
 
+    __slots__ = (
+        "_dropped",
+        "_rules",
+        "_seq",
+        "bad_frames",
+        "bucket",
+        "cut_at",
+        "history",
+        "info",
+        "last_heard",
+        "mailbox",
+        "resume_token",
+    )
+
     def __init__(self, hello: Hello, rules: LinkRules, now: MonoNs, dropped: Dropped) -> None:
         self.info = SessionInfo(secrets.token_hex(8), hello.vehicle_id, hello.dialect, hello.software, now)
         self.resume_token = secrets.token_urlsafe(24)
@@ -66,6 +80,7 @@ class Session:
         self.history = History(rules.mailbox_limit * HISTORY_MAILBOXES)
         self.bad_frames = 0
         self._rules = rules
+        self._dropped = dropped
         self._seq = 0
         self.bucket = RateBucket(rules.up_rate_hz, rules.up_burst, now)
         self.last_heard = now
@@ -88,6 +103,17 @@ class Session:
         seq = self.next_seq()
         self.history.written(seq, item)
         return item.frame(seq, again), seq, item
+
+    def frame_at_once(self, item: Outgoing, now: MonoNs) -> tuple[bytes, int] | None:
+        """As `post` and `next_frame` in one, for an empty mailbox; None when there is nothing to write."""
+        if item.expired(now):
+            self._dropped(LinkServerReason.EXPIRED)
+            return None
+        if item.ends and not self.history.saw(item.key):
+            return None
+        seq = self._seq = (self._seq + 1) & 0xFFFFFFFF
+        self.history.written(seq, item)
+        return item.frame(seq), seq
 
     def may_resume(self, hello: Hello) -> bool:
         """Whether a HELLO proves that it is this session's vehicle."""
