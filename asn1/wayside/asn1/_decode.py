@@ -14,19 +14,14 @@ from ._decode_fixed import MAX_RUN_BITS, Fixed, FixedForms, at_once, run_fields
 from ._decode_scalars import Decode, counted, left_aligned, pieces, scalar
 from ._errors import CodecReason, Fault
 from ._json import default_value
+from ._least import LeastBits
 from ._table import (
     EXTRA,
     Addition,
     Alternative,
-    BitString,
-    Boolean,
     Choice,
-    Enumerated,
-    Integer,
     ListOf,
     Member,
-    Null,
-    OctetString,
     OpenField,
     Sequence,
     Table,
@@ -36,7 +31,8 @@ from ._table import (
 Fill = Callable[[Reader, dict[str, Any]], None]
 """Reads one or several members into the dict of a SEQUENCE."""
 
-Plan = list[tuple[str, Decode] | tuple[None, Fill]]
+Plan = list[tuple[str | None, Callable[..., Any]]]
+"""Parts of a SEQUENCE: a member's name and its Decode, or None and a Fill."""
 
 _MAX_PLANS = 128
 """Sets of present members remembered for a SEQUENCE; forgetting all keeps hostile input from filling it."""
@@ -50,7 +46,7 @@ class Decoders:
         self._nodes = table.nodes
         self._built: dict[int, Decode] = {}
         self._fixed = FixedForms(table.nodes)
-        self._least: dict[int, int] = {}
+        self._least = LeastBits(table.nodes)
         self._loops = loops(table)
 
     def get(self, index: int) -> Decode:
@@ -100,9 +96,9 @@ class Decoders:
             try:
                 for name, read in plan:
                     if name is None:
-                        read(r, out)  # type: ignore[call-arg]
+                        read(r, out)
                     else:
-                        out[name] = read(r)  # type: ignore[call-arg]
+                        out[name] = read(r)
             except Fault as fault:
                 if name is not None:
                     fault.trail.append(name)
@@ -306,7 +302,7 @@ class Decoders:
     def _list(self, node: ListOf) -> Decode:
         count_of = counted(node.size)
         read = self.get(node.element) if node.element not in self._loops else self._later(node.element)
-        least = self._least_bits(node.element)
+        least = self._least.of(node.element)
 
         def extend(r: Reader, out: list[Any], count: int) -> None:
             r.elements -= count
@@ -335,38 +331,6 @@ class Decoders:
 
     def _later(self, index: int) -> Decode:
         return lambda r: self.get(index)(r)
-
-    def _least_bits(self, index: int) -> int:
-        """A lower bound of the bits that any value of a node takes."""
-        if index not in self._least:
-            self._least[index] = 0
-            self._least[index] = self._make_least(index)
-        return self._least[index]
-
-    def _make_least(self, index: int) -> int:
-        match self._nodes[index]:
-            case Integer(lo=int(lo), hi=int(hi), ext=ext):
-                return min((hi - lo).bit_length() + ext, 17 if ext else 64)
-            case Boolean():
-                return 1
-            case Null():
-                return 0
-            case Enumerated(root=root, additions=additions):
-                bits = (len(root) - 1).bit_length()
-                return bits if additions is None else min(bits + 1, 8)
-            case Sequence(root=root, additions=additions):
-                total = int(additions is not None)
-                for member in root:
-                    possible = member.optional or member.default is not None
-                    total += 1 if possible else self._least_bits(member.node)
-                return total
-            case Choice(root=root, additions=additions):
-                bits = (len(root) - 1).bit_length() + (additions is not None)
-                least = bits + min(self._least_bits(a.node) for a in root)
-                return least if additions is None else min(least, 16)
-            case BitString(size=size) | OctetString(size=size) | ListOf(size=size) if size.hi is not None:
-                return int(size.ext) + min((size.hi - size.lo).bit_length(), 8)
-        return 0
 
 
 def content(r: Reader, read: Decode) -> tuple[Any, tuple[bytes, int] | None]:
