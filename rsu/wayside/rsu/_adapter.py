@@ -230,7 +230,7 @@ class Adapter(abc.ABC):
 
     @abc.abstractmethod
     async def _transmit(self, delivery: Delivery) -> DeliveryState:
-        """Send one message now and say how far it came. Raises RsuError. Must end within a time of its own."""
+        """Send one message now, within a time of its own, and say how far it came. Raises RsuError."""
 
     async def _withdraw(self, delivery: Delivery) -> bool:
         """Take a sent message off the device; False where that is not possible."""

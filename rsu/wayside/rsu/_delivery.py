@@ -95,6 +95,10 @@ class _Slot:
         self.delivery: Delivery | None = delivery
 
 
+# Priority negated, place in the line, a number that no two share, the slot.
+_Entry = tuple[int, int, int, _Slot]
+
+
 class SendQueue:
     """Deliveries that wait: by priority, then first in first out; a newer one takes an older one's slot.
 
@@ -103,8 +107,8 @@ class SendQueue:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._heap: list[tuple[int, int, _Slot]] = []
-        self._slots: dict[object, tuple[int, int, _Slot]] = {}
+        self._heap: list[_Entry] = []
+        self._slots: dict[object, _Entry] = {}
         self._order = itertools.count()
 
     def __len__(self) -> int:
@@ -113,27 +117,30 @@ class SendQueue:
     def push(self, delivery: Delivery) -> tuple[Delivery, RsuReason] | None:
         """Queue a delivery. Returns the one that is lost by it, which may be itself, and why."""
         lost: tuple[Delivery, RsuReason] | None = None
-        order = next(self._order)
+        order = number = next(self._order)
         held = self._slots.pop(delivery.slot, None)
         if held is not None:
-            lost = _taken(held[2]), RsuReason.SUPERSEDED
+            lost = _taken(held[3]), RsuReason.SUPERSEDED
             order = held[1]
         elif len(self._slots) >= self._limit:
             victim = max(self._slots.values(), key=lambda entry: (entry[0], entry[1]))
             if victim[0] <= -delivery.priority:
                 return delivery, RsuReason.QUEUE_FULL
-            dropped = _taken(victim[2])
+            dropped = _taken(victim[3])
             del self._slots[dropped.slot]
             lost = dropped, RsuReason.QUEUE_FULL
-        entry = (-delivery.priority, order, _Slot(delivery))
+        entry = (-delivery.priority, order, number, _Slot(delivery))
         self._slots[delivery.slot] = entry
-        heapq.heappush(self._heap, entry)
+        if len(self._heap) > 2 * self._limit:
+            self._heap = sorted(self._slots.values())
+        else:
+            heapq.heappush(self._heap, entry)
         return lost
 
     def pop(self) -> Delivery | None:
         """The next delivery, or None when there is none."""
         while self._heap:
-            delivery = heapq.heappop(self._heap)[2].delivery
+            delivery = heapq.heappop(self._heap)[3].delivery
             if delivery is not None:
                 del self._slots[delivery.slot]
                 return delivery
@@ -142,20 +149,18 @@ class SendQueue:
     def remove(self, delivery: Delivery) -> bool:
         """Take one delivery out; False when it does not wait here."""
         entry = self._slots.get(delivery.slot)
-        if entry is None or entry[2].delivery is not delivery:
+        if entry is None or entry[3].delivery is not delivery:
             return False
         del self._slots[delivery.slot]
-        _taken(entry[2])
+        _taken(entry[3])
         return True
 
     def take_expired(self, now: MonoNs) -> list[Delivery]:
         """Take out all whose time is over."""
-        waiting = [entry[2].delivery for entry in self._slots.values()]
+        waiting = [entry[3].delivery for entry in self._slots.values()]
         expired = [d for d in waiting if d is not None and d.expires_mono_ns <= now]
         for delivery in expired:
             self.remove(delivery)
-        if len(self._heap) > 2 * self._limit:
-            self._heap = sorted(self._slots.values(), key=lambda entry: entry[:2])
         return expired
 
 

@@ -4,13 +4,14 @@ import abc
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from wayside.clock import Clock, MonoNs, UtcNs
 from wayside.observe import Counters
+from wayside.rsu._adapter import Adapter
 from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.runtime import TaskOwner
 
@@ -70,7 +71,11 @@ class Emulator(abc.ABC):
 
     A vendor's subclass speaks the wire; the base keeps what was broadcast and decides on the faults.
     sent_over_air: called for each broadcast, for instance to hand it to simulated vehicles.
+    forms: names of what it can put around its uplinks, where the wire knows several; form: the current one.
     """
+
+    forms: ClassVar[tuple[str, ...]] = ()
+    form: str = ""
 
     def __init__(
         self,
@@ -99,8 +104,20 @@ class Emulator(abc.ABC):
         """Open the device's sockets. Raises RsuError UNREACHABLE."""
 
     @abc.abstractmethod
+    async def power_off(self) -> None:
+        """Vanish from the network, as a device without power; `start` brings it back at the same address."""
+
+    @abc.abstractmethod
     async def close(self) -> None:
-        """End tasks and sockets."""
+        """End tasks and sockets for good."""
+
+    @abc.abstractmethod
+    def adapter_values(self) -> dict[str, Any]:
+        """What an adapter's configuration needs to reach this device; ports are chosen by the system."""
+
+    @abc.abstractmethod
+    def attach(self, adapter: Adapter) -> None:
+        """Send uplinks to where this connected adapter takes them."""
 
     @abc.abstractmethod
     def send_up(self, uper: bytes) -> int:

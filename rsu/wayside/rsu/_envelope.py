@@ -89,7 +89,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of a device's state, or a fault of its own. reason: why, where there is a refusal behind it."""
+    """A change of a device's state. reason, detail: why, where there is a refusal behind it."""
 
     device_id: str
     vendor: str

@@ -4,7 +4,7 @@ from wayside.clock import MonoNs
 
 
 class RateBudget:
-    """Token bucket: `per_s` tokens a second, at most `burst` saved up. Pure; the caller says what time it is."""
+    """Token bucket: `per_s` tokens a second, at most `burst` saved up. The caller says the time."""
 
     def __init__(self, per_s: float, burst: float, now: MonoNs) -> None:
         self._per_s = per_s

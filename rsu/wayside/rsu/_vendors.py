@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,15 +13,19 @@ from wayside.rsu._emulator import Emulator
 from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.rsu._states import Capabilities
 
+if TYPE_CHECKING:
+    from wayside.rsu.conformance import Check
+
 ENTRY_POINT_GROUP = "wayside.rsu.vendors"
 
 
 class VendorInfo(msgspec.Struct, frozen=True, kw_only=True):
     """All that the rest of the project needs to know of a vendor; its folder exports one as `info`.
 
-    adapter: called with (config, clock, counters, on_delivery). emulator: called with keywords host, port,
-    uplink (host, ports by message name), form, clock, faults, sent_over_air. capabilities: ceiling of what
-    any of its devices can do. folder: where profiles and quality.yaml stand.
+    adapter: called with (config, clock, counters, on_delivery). emulator: called with a clock and keywords
+    host, port, uplink (host, ports by message name), form, faults, sent_over_air. capabilities: ceiling of
+    what any of its devices can do. folder: where profiles and quality.yaml stand. checks: conformance
+    checks of its own wire, imported when called.
     """
 
     id: str
@@ -31,6 +35,7 @@ class VendorInfo(msgspec.Struct, frozen=True, kw_only=True):
     emulator: Callable[..., Emulator]
     capabilities: Capabilities
     folder: Path
+    checks: Callable[[], tuple[Check, ...]]
 
 
 def vendors() -> dict[str, VendorInfo]:

@@ -126,7 +126,9 @@ def _signed(reader: _Reader, depth: int) -> Dot2:
         raise reader.malformed(f"hash algorithm {hash_id:#x}")
     preamble = reader.octet()
     if not preamble & 0x40:
-        raise RsuError(RsuReason.UNSUPPORTED, "1609.2 signature without its data", where=f"octet {reader.at - 1}")
+        raise RsuError(
+            RsuReason.UNSUPPORTED, "1609.2 signature without its data", where=f"octet {reader.at - 1}"
+        )
     inner = _data(reader, depth + 1)
     if preamble & 0x20:
         _choice_extensible(reader, {0x80: 32})

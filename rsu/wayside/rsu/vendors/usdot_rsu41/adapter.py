@@ -160,7 +160,9 @@ class UsdotRsu41(Adapter):
     def _refused_by_host(self, error: Exception) -> None:
         """The network answered that nobody takes the text (ICMP): known to be silent until heard again."""
         self.counters.drop(RsuReason.UNREACHABLE)
-        self._silent(RsuError(RsuReason.UNREACHABLE, f"the text was not taken: {error}", where=self.device_id))
+        self._silent(
+            RsuError(RsuReason.UNREACHABLE, f"the text was not taken: {error}", where=self.device_id)
+        )
 
     def _datagram(self, expected: str, data: bytes, source: str) -> None:
         if _address(source) not in self._sources:

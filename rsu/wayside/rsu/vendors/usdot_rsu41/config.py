@@ -83,7 +83,9 @@ class Config(DeviceConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         """PSID of a message. Raises RsuError UNSUPPORTED where none is configured."""
         psid = self.psid_by_message.get(message, PSIDS.get(message))
         if psid is None:
-            raise RsuError(RsuReason.UNSUPPORTED, f"no PSID is configured for {message}", where=self.device_id)
+            raise RsuError(
+                RsuReason.UNSUPPORTED, f"no PSID is configured for {message}", where=self.device_id
+            )
         return psid
 
     def forward(self, message: str, payload: bytes, psid: int | None = None) -> ImmediateForward:

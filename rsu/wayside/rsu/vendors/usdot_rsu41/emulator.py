@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from wayside.clock import Clock
-from wayside.rsu import Broadcast, Emulator, Faults, RsuError, RsuReason, frame_name
-from wayside.rsu.radio import Form, build_wsmp, wrap_signed_shape, wrap_unsecured
+from wayside.rsu import Adapter, Broadcast, Emulator, Faults, RsuError, RsuReason, frame_name
+from wayside.rsu.radio import Form, build_wsmp, decode_psid, wrap_signed_shape, wrap_unsecured
+from wayside.rsu.vendors.usdot_rsu41.adapter import UsdotRsu41
 from wayside.rsu.vendors.usdot_rsu41.config import ANY, PSIDS
 from wayside.rsu.vendors.usdot_rsu41.wire import parse_text
 
 _DIALECT = "j2735-2024"
 _SIGNER_ID = bytes.fromhex("77617973696465ff")
 _MAX_WAITING = 1_000
-FORMS = tuple(form for form in Form if form is not Form.SEARCHED)
+FORMS = tuple(form.value for form in Form if form is not Form.SEARCHED)
 
 
 class _Protocol(asyncio.DatagramProtocol):
@@ -35,6 +36,8 @@ class UsdotRsu41Emulator(Emulator):
     into the WSMP header when given.
     """
 
+    forms: ClassVar[tuple[str, ...]] = FORMS
+
     def __init__(
         self,
         clock: Clock,
@@ -42,7 +45,7 @@ class UsdotRsu41Emulator(Emulator):
         host: str = "127.0.0.1",
         port: int = 0,
         uplink: tuple[str, Mapping[str, int]] | None = None,
-        form: Form = Form.WSMP_UNSECURED,
+        form: str = Form.WSMP_UNSECURED,
         wsmp_version: int = 3,
         channel: int | None = None,
         strict_order: bool = True,
@@ -53,7 +56,7 @@ class UsdotRsu41Emulator(Emulator):
         self._host = host
         self._port = port
         self.uplink = uplink
-        self.form = form
+        self.form = Form(form)
         self.wsmp_version = wsmp_version
         self.channel = channel
         self.strict_order = strict_order
@@ -81,17 +84,30 @@ class UsdotRsu41Emulator(Emulator):
             raise RsuError(RsuReason.UNREACHABLE, what, where="emulator") from None
         self._port = self.address[1]
 
-    async def close(self) -> None:
-        """End the delayed work and the port."""
-        await self.tasks.close()
-        self.stop()
-        await asyncio.sleep(0)
-
-    def stop(self) -> None:
-        """Let go of the port, as a unit that is switched off; `start` brings it back."""
+    async def power_off(self) -> None:
+        """Let go of the port; `start` takes it again."""
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+        # A transport gives its socket back on the loop's next turn.
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """End the delayed work and the port."""
+        await self.tasks.close()
+        await self.power_off()
+
+    def adapter_values(self) -> dict[str, Any]:
+        """Address of the immediate forward, and one uplink port for every message."""
+        host, port = self.address
+        return {"host": host, "port": port, "uplink_host": "127.0.0.1", "uplink_ports": {ANY: 0}}
+
+    def attach(self, adapter: Adapter) -> None:
+        """Send uplinks to the ports on which this adapter listens. Raises TypeError for another vendor's."""
+        if not isinstance(adapter, UsdotRsu41):
+            raise TypeError(f"{type(adapter).__name__} is no adapter of this class")
+        listening = adapter.listening
+        self.uplink = next(iter(listening.values()))[0], {name: at[1] for name, at in listening.items()}
 
     def build(self, uper: bytes) -> bytes:
         """The datagram of an uplink in the current form, before faults."""
@@ -182,7 +198,9 @@ class UsdotRsu41Emulator(Emulator):
             text = parse_text(data, strict_order=self.strict_order)
             name = frame_name(_DIALECT, text.payload)
             if name != text.type:
-                raise RsuError(RsuReason.MALFORMED, f"Type={text.type}, but the payload is {name}", where="Type")
+                raise RsuError(
+                    RsuReason.MALFORMED, f"Type={text.type}, but the payload is {name}", where="Type"
+                )
         except RsuError as error:
             self._refuse(error)
             return
@@ -201,13 +219,16 @@ class UsdotRsu41Emulator(Emulator):
 
 
 def _with_wrong_length(data: bytearray, more: int) -> bytearray:
-    """The same octets, with the first length that stands in them changed; the open type's when bare."""
-    if data[:1] == b"\x00":
+    """The same octets with the first length in them changed: of the short message, the wrapper or the frame."""
+    if data[:1] == b"\x00" or data[:2] == b"\x03\x80":
         at = 2
-    elif data[:2] in (b"\x03\x80", b"\x03\x81"):
-        at = 2 if data[1] == 0x80 else 6
+    elif data[:2] == b"\x03\x81":
+        at = 6
+    elif data[:2] == b"\x03\x00":
+        at = decode_psid(data, 2)[1]
     else:
-        at = 3
-    if at < len(data):
-        data[at] = (data[at] + more) & 0xFF
+        return data[:-1]
+    if data[at] >= 0x80:
+        at += 1
+    data[at] = (data[at] + more) & (0x7F if data[at] < 0x80 else 0xFF)
     return data
