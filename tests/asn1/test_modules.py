@@ -9,11 +9,12 @@ import pytest
 
 from wayside.asn1 import MessageSet, TableError, TableReason, dialects, load
 from wayside.asn1._sources import MODULES, TABLE_NAME
-from wayside.asn1._table import Integer, ListOf, Sequence, Size, check_table, parse_table
+from wayside.asn1._table import Choice, Integer, ListOf, Sequence, Size, check_table, parse_table
 from wayside.asn1.compiler import build_folder, build_text, source_digest, table_bytes
 from wayside.asn1.compiler.__main__ import main
 
 CSAE_TYPES = 162
+VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 def module(body: str) -> str:
@@ -73,6 +74,40 @@ def test_each_dialect_names_its_source_and_status(dialect: str) -> None:
     messages = load(dialect)
     assert messages.title and messages.status
     assert (MODULES / dialect / "README.md").is_file()
+
+
+def reached(messages: MessageSet, index: int, value: Any, seen: set[int]) -> None:
+    """Collects the nodes that a decoded value passes through."""
+    node = messages.table.nodes[index]
+    seen.add(index)
+    if isinstance(node, ListOf):
+        for item in value:
+            reached(messages, node.element, item, seen)
+    elif isinstance(node, Choice):
+        at = {a.name: a.node for a in (*node.root, *(node.additions or ()))}
+        if value[0] in at:
+            reached(messages, at[value[0]], value[1], seen)
+    elif isinstance(node, Sequence):
+        members = [*node.root, *(m for a in node.additions or () for m in a.members)]
+        for member in members:
+            inside: int | None = member.node
+            if node.open is not None and member.name == node.open.value:
+                inside = node.open.nodes.get(value[node.open.id])
+            if member.name in value and inside is not None:
+                reached(messages, inside, value[member.name], seen)
+
+
+@pytest.mark.parametrize(("dialect", "vectors"), [("csae53-2020", "csae.json"), ("j2735-2024", "j2735.json")])
+def test_readme_says_how_much_real_messages_prove(dialect: str, vectors: str) -> None:
+    messages = load(dialect)
+    seen: set[int] = set()
+    for entry in json.loads((VECTORS / vectors).read_text("utf-8")):
+        if entry["dialect"] == dialect:
+            value = messages.decode(bytes.fromhex(entry["hex"]))
+            reached(messages, messages.table.types["MessageFrame"], value, seen)
+    count = sum(index in seen for index in messages.table.types.values())
+    text = (MODULES / dialect / "README.md").read_text("utf-8")
+    assert f"reach {count} of {len(messages.type_names)} types" in text
 
 
 @pytest.mark.drops(TableReason.UNKNOWN_DIALECT)
