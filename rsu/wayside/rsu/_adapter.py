@@ -301,6 +301,8 @@ class Adapter(abc.ABC):
                 await self._open()
             except RsuError as error:
                 self.counters.drop(error.reason)
+                if not self._backoff.attempts:
+                    _log.warning("%s: %s; trying on", self.device_id, error)
                 self._silent(error)
                 self._tried.set()
             else:

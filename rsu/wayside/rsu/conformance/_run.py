@@ -83,8 +83,8 @@ class _Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def quality_gaps(info: VendorInfo, results: Iterable[CheckResult]) -> list[str]:
     """Where the vendor's quality.yaml and what the kit found disagree, in words; empty when they agree.
 
-    Each check has a rule there: `done`, or `todo` or `exempt` with a reason. Raises RsuError CONFIG for a file
-    of another form.
+    Each check has a rule there: `done`, or `todo` or `exempt` with a reason. Raises RsuError CONFIG for a
+    file of another form.
     """
     import yaml
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -31,6 +31,7 @@ from wayside.rsu import (
 )
 from wayside.rsu.radio import Form, Peeled, Unchecked, peel
 from wayside.rsu.vendors.usdot_rsu41.config import ANY, PSIDS, Config
+from wayside.rsu.vendors.usdot_rsu41.listen import Listener, listen, plain_address
 from wayside.rsu.vendors.usdot_rsu41.wire import build_text
 from wayside.runtime import BoundedQueue, Full
 
@@ -41,15 +42,6 @@ class _Datagram(NamedTuple):
     source: str
     utc_ns: UtcNs
     mono_ns: MonoNs
-
-
-class _Listener(asyncio.DatagramProtocol):
-    def __init__(self, expected: str, received: Callable[[str, bytes, str], None]) -> None:
-        self._expected = expected
-        self._received = received
-
-    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        self._received(self._expected, data, str(addr[0]))
 
 
 class _Sender(asyncio.DatagramProtocol):
@@ -84,8 +76,7 @@ class UsdotRsu41(Adapter):
         self._config = config
         self._abilities = config.capabilities()
         self._senders: dict[int, asyncio.DatagramTransport] = {}
-        self._listeners: dict[str, asyncio.DatagramTransport] = {}
-        self._sources: frozenset[str] = frozenset()
+        self._listeners: dict[str, Listener] = {}
         self._inbox: BoundedQueue[_Datagram] = BoundedQueue(
             config.receive_queue, Full.DROP_OLDEST, lambda _: self._refuse(RsuReason.QUEUE_FULL)
         )
@@ -95,7 +86,7 @@ class UsdotRsu41(Adapter):
     @property
     def listening(self) -> dict[str, tuple[str, int]]:
         """Where uplinks are taken now: message or `any` → host and port."""
-        return {name: t.get_extra_info("sockname")[:2] for name, t in self._listeners.items()}
+        return {name: listener.address for name, listener in self._listeners.items()}
 
     def _capabilities(self) -> Capabilities:
         return self._abilities
@@ -104,23 +95,22 @@ class UsdotRsu41(Adapter):
         config = self._config
         loop = asyncio.get_running_loop()
         try:
-            for name, port in config.uplink_ports.items():
-                listener = await loop.create_datagram_endpoint(
-                    lambda name=name: _Listener(name, self._datagram),  # type: ignore[misc]
-                    local_addr=(config.uplink_host, port),
-                )
-                self._listeners[name] = listener[0]
             for port in {config.port, *config.port_by_message.values()}:
                 sender = await loop.create_datagram_endpoint(
                     lambda: _Sender(self._refused_by_host), remote_addr=(config.host, port)
                 )
                 self._senders[port] = sender[0]
-        except OSError as error:
+            peer = str(self._senders[config.port].get_extra_info("peername")[0])
+            sources = frozenset(plain_address(text) for text in config.uplink_sources or (peer,))
+            for name, port in config.uplink_ports.items():
+                share = Listener(sources, partial(self._datagram, name), self._stranger)
+                self._listeners[name] = await listen(config.uplink_host, port, share)
+        except (OSError, RsuError) as error:
             await self._shut()
+            if isinstance(error, RsuError):
+                raise
             what = f"no socket for {config.host}: {error.strerror or error}"
             raise RsuError(RsuReason.UNREACHABLE, what, where=self.device_id) from None
-        peer = str(self._senders[config.port].get_extra_info("peername")[0])
-        self._sources = frozenset(_address(a) for a in config.uplink_sources) or frozenset({_address(peer)})
         if not self._decoding:
             self._decoding = True
             self.tasks.start(self._decode_all(), "decoder")
@@ -164,10 +154,11 @@ class UsdotRsu41(Adapter):
             RsuError(RsuReason.UNREACHABLE, f"the text was not taken: {error}", where=self.device_id)
         )
 
+    def _stranger(self) -> None:
+        self._refuse(RsuReason.UNKNOWN_SOURCE)
+
     def _datagram(self, expected: str, data: bytes, source: str) -> None:
-        if _address(source) not in self._sources:
-            self._refuse(RsuReason.UNKNOWN_SOURCE)
-        elif len(data) > self._config.max_datagram_bytes:
+        if len(data) > self._config.max_datagram_bytes:
             self._refuse(RsuReason.TOO_LARGE)
         elif self._admit():
             self._inbox.put(_Datagram(expected, data, source, self.clock.utc(), self.clock.mono()))
@@ -222,13 +213,3 @@ class UsdotRsu41(Adapter):
             mono_ns=datagram.mono_ns,
             trace_id=new_trace_id(),
         )
-
-
-def _address(text: str) -> str:
-    """One spelling an address: IPv4 in IPv6 as IPv4; a text that is none stays."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return text
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)

@@ -18,7 +18,7 @@ def _emulator(pair: Pair) -> UsdotRsu41Emulator:
 
 @check("emulator")
 async def text_is_exact(bench: Bench) -> None:
-    """The immediate-forward text is right to the octet: lines, order, P-encoded PSID, upper-case hex, last LF."""
+    """The text is right to the octet: lines, order, P-encoded PSID, upper-case hex, last LF."""
     async with bench.pair() as pair:
         envelope = bench.frames("MAP")[0]
         octets = envelope.uper or b""
@@ -95,7 +95,7 @@ async def version_2_headers_are_read(bench: Bench) -> None:
 
 @check("emulator")
 async def an_unknown_header_is_searched_and_flagged(bench: Bench) -> None:
-    """A message behind a header that fits nothing is found, checked and flagged; or refused where so configured."""
+    """A message behind a strange header is found and flagged; or refused where so configured."""
     octets = bench.frames("SPAT")[0].uper or b""
     strange = b"\xee\xff\xc1" + octets
     async with bench.pair() as pair:

@@ -56,8 +56,8 @@ class Config(DeviceConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     host: Annotated[str, Meta(min_length=1, max_length=253)]
     port: Port = 1_516
-    port_by_message: dict[str, Port] = {}
-    psid_by_message: dict[str, Psid] = {}
+    port_by_message: dict[str, Port] = msgspec.field(default_factory=dict)
+    psid_by_message: dict[str, Psid] = msgspec.field(default_factory=dict)
     uplink_host: str = "127.0.0.1"
     uplink_ports: dict[str, ListenPort] = msgspec.field(default_factory=lambda: {ANY: UPLINK_PORTS[ANY]})
     uplink_sources: tuple[str, ...] = ()

@@ -122,7 +122,7 @@ class UsdotRsu41Emulator(Emulator):
         return uper
 
     def send_up(self, uper: bytes) -> int:
-        """Send one frame up, through the faults; returns how many datagrams went out now or will after slow_s."""
+        """Send one frame up, through the faults; how many datagrams went out, or will after slow_s."""
         return self.send_datagram(self.build(uper), frame_name(_DIALECT, uper))
 
     def send_datagram(self, data: bytes, message: str = ANY) -> int:
@@ -219,13 +219,13 @@ class UsdotRsu41Emulator(Emulator):
 
 
 def _with_wrong_length(data: bytearray, more: int) -> bytearray:
-    """The same octets with the first length in them changed: of the short message, the wrapper or the frame."""
+    """The same octets with the first length changed: of the short message, the wrapper or the frame."""
     if data[:1] == b"\x00" or data[:2] == b"\x03\x80":
         at = 2
     elif data[:2] == b"\x03\x81":
         at = 6
     elif data[:2] == b"\x03\x00":
-        at = decode_psid(data, 2)[1]
+        at = decode_psid(bytes(data), 2)[1]
     else:
         return data[:-1]
     if data[at] >= 0x80:
