@@ -12,18 +12,39 @@ from wayside.mec.apps._contract import (
     Parameters,
     SignalAdvice,
     Trigger,
+    choice,
     declared,
+    stated,
 )
+from wayside.mec.apps._kinematics import CANNOT_STOP, required_deceleration, stopping_distance
+from wayside.mec.apps._ways import OnWay, Way, Ways
+from wayside.mec.apps.hlw import Hlw, HlwParameters
+from wayside.mec.apps.rlvw import Rlvw, RlvwParameters
+from wayside.mec.apps.vrucw import Vrucw, VrucwParameters
 
 __all__ = [
+    "CANNOT_STOP",
     "App",
     "Concern",
     "Corridor",
     "HazardReport",
+    "Hlw",
+    "HlwParameters",
+    "OnWay",
     "Output",
     "Parameter",
     "Parameters",
+    "Rlvw",
+    "RlvwParameters",
     "SignalAdvice",
     "Trigger",
+    "Vrucw",
+    "VrucwParameters",
+    "Way",
+    "Ways",
+    "choice",
     "declared",
+    "required_deceleration",
+    "stated",
+    "stopping_distance",
 ]

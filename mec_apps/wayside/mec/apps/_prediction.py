@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wayside.mec.apps._kinematics import travelled, turned
+from wayside.mec.apps._ways import OnWay, Way
+from wayside.mec.sensors import ParticipantClass
+from wayside.mec.world import TrackView
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_RADIUS_M = {
+    ParticipantClass.PEDESTRIAN: 0.4,
+    ParticipantClass.BICYCLE: 0.8,
+    ParticipantClass.MOTORCYCLE: 0.9,
+}
+_HARDEST_MPS2 = 6.0
+
+
+class Hypothesis(NamedTuple):
+    """One thing that a vehicle may do. row: its place among the vehicles. on: the way that it follows, or
+    None to go on with `rate_rps`. doubtful: it may as well do something else."""
+
+    row: int
+    view: TrackView
+    on: OnWay | None
+    rate_rps: float
+    doubtful: bool
+
+
+class Predicted(NamedTuple):
+    """Poses of hypotheses at the predicted instants: x, y, yaw and way gone, each of shape (h, t)."""
+
+    x: Floats
+    y: Floats
+    yaw: Floats
+    way: Floats
+    half_length: Floats
+    half_width: Floats
+
+
+class Meeting(NamedTuple):
+    """First meeting of hypothesis `row` with road user `col`. instant: number of the first one
+    that meets; time_s: between it and the one before. overlaps: they are in one place already."""
+
+    row: int
+    col: int
+    instant: int
+    time_s: float
+    overlaps: bool
+
+
+def predict(guesses: Sequence[Hypothesis], times_s: Floats, accel_from_mps2: float) -> Predicted:
+    """Poses of all hypotheses: constant speed or acceleration, straight, on a circle, or along a way."""
+    n = len(guesses)
+    speed = np.array([g.view.speed_mps for g in guesses])
+    accel = np.array([g.view.accel_mps2 for g in guesses])
+    accel = np.where(np.abs(accel) > accel_from_mps2, np.clip(accel, -_HARDEST_MPS2, _HARDEST_MPS2), 0.0)
+    way = travelled(speed, accel, times_s)
+    x, y, yaw = (np.empty_like(way) for _ in range(3))
+    by_way: dict[int, tuple[Way, list[int]]] = {}
+    free: list[int] = []
+    for i, guess in enumerate(guesses):
+        if guess.on is None:
+            free.append(i)
+        else:
+            by_way.setdefault(id(guess.on.way), (guess.on.way, []))[1].append(i)
+    if free:
+        views = [guesses[i].view for i in free]
+        course = np.array([np.arctan2(v.vy_mps, v.vx_mps) for v in views])
+        x[free], y[free], yaw[free] = turned(
+            np.array([v.x_m for v in views]),
+            np.array([v.y_m for v in views]),
+            course,
+            np.array([guesses[i].rate_rps for i in free]),
+            way[free],
+            speed[free],
+        )
+    for line, rows in by_way.values():
+        ons = [on for i in rows if (on := guesses[i].on) is not None]
+        along = np.array([on.along_m for on in ons])[:, None] + way[rows]
+        x[rows], y[rows], yaw[rows] = line.poses(along, np.array([on.left_m for on in ons]))
+    half = np.array([(g.view.length_m / 2.0, g.view.width_m / 2.0) for g in guesses]).reshape(n, 2)
+    return Predicted(x, y, yaw, way, half[:, 0], half[:, 1])
+
+
+def first_meetings(
+    poses: Predicted,
+    users: Sequence[TrackView],
+    rows: Ints,
+    cols: Ints,
+    times_s: Floats,
+    margin_m: Floats,
+    growth_mps: float,
+    growth_m: float,
+) -> list[Meeting]:
+    """First meetings of pairs (rows[k], cols[k]): an oriented rectangle and a circle that goes straight.
+
+    margin_m: per pair, the gap that counts as a meeting. The circle of a road user who moves grows by
+    `growth_mps` up to `growth_m`.
+    """
+    state = np.array([(u.x_m, u.y_m, u.vx_mps, u.vy_mps, u.speed_mps, _RADIUS_M[u.kind]) for u in users])
+    moves = state[:, 4] >= 0.3
+    ux = state[:, 0, None] + np.where(moves, state[:, 2], 0.0)[:, None] * times_s
+    uy = state[:, 1, None] + np.where(moves, state[:, 3], 0.0)[:, None] * times_s
+    grown = np.where(moves[:, None], np.minimum(growth_mps * times_s, growth_m)[None, :], 0.0)
+    radius = state[:, 5, None] + grown
+    cos, sin = np.cos(poses.yaw), np.sin(poses.yaw)
+    dx = ux[cols] - poses.x[rows]
+    dy = uy[cols] - poses.y[rows]
+    c, s = cos[rows], sin[rows]
+    over_x = np.maximum(np.abs(dx * c + dy * s) - poses.half_length[rows, None], 0.0)
+    over_y = np.maximum(np.abs(dy * c - dx * s) - poses.half_width[rows, None], 0.0)
+    gap = np.sqrt(over_x * over_x + over_y * over_y) - radius[cols] - margin_m[:, None]
+    hit = gap <= 0.0
+    out: list[Meeting] = []
+    for k in np.flatnonzero(hit.any(axis=1)):
+        i = int(np.argmax(hit[k]))
+        time_s = float(times_s[i])
+        if i > 0:
+            before, after = float(gap[k, i - 1]), float(gap[k, i])
+            time_s -= float(times_s[i] - times_s[i - 1]) * (-after / (before - after))
+        inside = i == 0 and bool(over_x[k, 0] == 0.0 and over_y[k, 0] == 0.0)
+        out.append(Meeting(int(rows[k]), int(cols[k]), i, time_s, inside))
+    return out

@@ -1,0 +1,373 @@
+"""Vulnerable road user collision warning."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from wayside.geo import heading_from_yaw
+from wayside.link import Action, Party, Severity, WarningKind
+from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
+from wayside.mec.apps._kinematics import YawHistory, required_deceleration
+from wayside.mec.apps._latch import Latch
+from wayside.mec.apps._prediction import Hypothesis, Predicted, first_meetings, predict
+from wayside.mec.apps._red import red_at
+from wayside.mec.apps._ways import OnWay, Ways, possible, signal_key
+from wayside.mec.sensors import VULNERABLE, ParticipantClass
+from wayside.mec.world import TrackView, World
+
+
+class VrucwParameters(Parameters, frozen=True):
+    """Parameters of the vulnerable road user warning."""
+
+    horizon_s: Annotated[float, stated("s", "how far ahead a meeting counts", "OV")] = 5.0
+    step_s: Annotated[float, stated("s", "spacing of the predicted instants", "OV", 0.02)] = 0.2
+    turn_rate_rps: Annotated[float, stated("rad/s", "yaw rate from which a vehicle turns", "OV")] = 0.157
+    accel_mps2: Annotated[float, stated("m/s2", "acceleration from which it is predicted", "OV")] = 0.5
+    history_s: Annotated[float, stated("s", "yaw history needed for a rate", "OV")] = 1.5
+    history_samples: Annotated[int, stated("", "samples that the history must exceed", "OV")] = 4
+    accuracy_m: Annotated[float, stated("m", "worst accuracy of a vehicle, one sigma", "T/CSAE 53 bar")] = 1.5
+    min_existence: Annotated[float, stated("", "least existence of either track", "own", 0.0, 1.0)] = 0.5
+    min_age_s: Annotated[float, stated("s", "least age of the road user's track", "own")] = 0.1
+    max_unseen_s: Annotated[float, stated("s", "longest time a track may go unseen", "own")] = 0.6
+    confirm_need: Annotated[
+        int, stated("", "frames with a meeting that raise, of confirm_of", "own", 1, 16)
+    ] = 2
+    confirm_of: Annotated[int, stated("", "frames looked back upon", "own", 1, 16)] = 3
+    clear_s: Annotated[float, stated("s", "time without a meeting that clears", "own")] = 0.5
+    fall_s: Annotated[float, stated("s", "time before a severity falls", "own")] = 0.5
+    min_speed_mps: Annotated[float, stated("m/s", "slowest vehicle that is warned", "own")] = 1.0
+    still_mps: Annotated[float, stated("m/s", "slower road users stand", "own")] = 0.3
+    towards_mps: Annotated[float, stated("m/s", "least approach across the vehicle's way", "own")] = 0.4
+    growth_mps: Annotated[float, stated("m/s", "growth of the road user's circle", "own")] = 0.1
+    growth_m: Annotated[float, stated("m", "largest growth of the circle", "own")] = 0.4
+    margin_m: Annotated[float, stated("m", "gap that counts as a meeting", "own")] = 0.2
+    hold_margin_m: Annotated[float, stated("m", "further gap while raised", "own")] = 0.3
+    reaction_s: Annotated[float, stated("s", "driver's reaction time", "own")] = 1.0
+    advise_ttc_s: Annotated[float, stated("s", "time to conflict below which it is advice", "own")] = 4.0
+    urgent_ttc_s: Annotated[float, stated("s", "time to conflict below which it is urgent", "own")] = 2.5
+    advise_decel_mps2: Annotated[float, stated("m/s2", "needed braking above which it is advice", "own")] = (
+        2.0
+    )
+    urgent_decel_mps2: Annotated[
+        float, stated("m/s2", "needed braking above which it is urgent", "FHWA DRAC")
+    ] = 3.4
+    follow_decel_mps2: Annotated[
+        float, stated("m/s2", "needed braking behind a cyclist in the same lane", "FHWA DRAC")
+    ] = 3.4
+    trust_red: Annotated[
+        bool, choice("a vehicle that can stop at its red light is taken to do so", "own")
+    ] = True
+    right_on_red: Annotated[bool, choice("a right turn may pass a red light", "site")] = True
+    carriageway_code: Annotated[
+        int, stated("", "event type of a pedestrian on the carriageway", "GB/T 29100")
+    ] = 405
+    ttl_ms: Annotated[int, stated("ms", "lifetime of a warning", "own", 100)] = 1000
+
+
+class _Pair(NamedTuple):
+    """One vehicle and one road user that are predicted to meet."""
+
+    vehicle: TrackView
+    user: TrackView
+    ttc_s: float
+    way_m: float
+    x_m: float
+    y_m: float
+    towards_mps: float
+    decel_mps2: float
+    model: str
+    doubtful: bool
+
+
+class Vrucw:
+    """Vehicles against pedestrians, cyclists and motorcyclists whose predicted footprints meet.
+
+    State: per pair of tracks a latch and its last meeting; per vehicle its yaw history. Both end with
+    their tracks.
+    """
+
+    name = "vrucw"
+
+    def __init__(self, parameters: VrucwParameters | None = None) -> None:
+        self.parameters = parameters or VrucwParameters()
+        p = self.parameters
+        self._times = np.arange(0.0, p.horizon_s + p.step_s / 2.0, p.step_s)
+        self._ways: Ways | None = None
+        self._yaws = YawHistory(p.history_s, p.history_samples)
+        self._latches: dict[tuple[int, int], tuple[Latch, _Pair]] = {}
+        self._silent: Counter[str] = Counter()
+
+    def silent_because(self, world: World) -> dict[str, int]:
+        """Vehicles of the last step by reason: accuracy, unseen, stops_at_red, overlap."""
+        return dict(self._silent)
+
+    def step(self, world: World) -> Sequence[HazardReport]:
+        """One report for each road user that is in danger from one vehicle or more."""
+        self._silent.clear()
+        if self._ways is None or self._ways.geometry is not world.geometry:
+            self._ways = Ways(world.geometry)
+        vehicles, users = self._chosen(world)
+        met = self._meetings(world, self._ways, vehicles, users) if vehicles and users else {}
+        return self._reports(world, met)
+
+    def _chosen(self, world: World) -> tuple[list[TrackView], list[TrackView]]:
+        p = self.parameters
+        vehicles: list[TrackView] = []
+        users: list[TrackView] = []
+        for view in world.tracks.views:
+            if view.kind in VULNERABLE:
+                if view.existence >= p.min_existence * 0.5 and view.unseen_s <= p.max_unseen_s:
+                    if view.speed_mps >= p.still_mps or world.geometry.on_carriageway(view.x_m, view.y_m):
+                        users.append(view)
+                if view.kind is not ParticipantClass.MOTORCYCLE or not view.session:
+                    continue
+            elif view.kind is ParticipantClass.UNKNOWN and not view.session:
+                continue
+            self._yaws.add(view.track_id, world.mono, view.yaw_rad)
+            if view.speed_mps < p.min_speed_mps or view.existence < p.min_existence:
+                continue
+            if view.accuracy_m > p.accuracy_m:
+                self._silent["accuracy"] += 1
+            elif view.unseen_s > p.max_unseen_s:
+                self._silent["unseen"] += 1
+            else:
+                vehicles.append(view)
+        self._yaws.keep_only({int(i) for i in world.tracks.track_id})
+        return vehicles, users
+
+    def _meetings(
+        self, world: World, ways: Ways, vehicles: list[TrackView], users: list[TrackView]
+    ) -> dict[tuple[int, int], _Pair]:
+        p = self.parameters
+        at = np.array([(v.x_m, v.y_m, v.speed_mps) for v in vehicles])
+        other = np.array([(u.x_m, u.y_m, u.speed_mps) for u in users])
+        gap = np.hypot(at[:, None, 0] - other[None, :, 0], at[:, None, 1] - other[None, :, 1])
+        near = gap <= (at[:, None, 2] * 1.5 + other[None, :, 2]) * p.horizon_s + 10.0
+        guesses: list[Hypothesis] = []
+        for i in np.flatnonzero(near.any(axis=1)):
+            guesses += self._guesses(ways, vehicles[i], int(i))
+        if not guesses:
+            return {}
+        poses = predict(guesses, self._times, p.accel_mps2)
+        rows, cols = np.nonzero(near[[g.row for g in guesses]])
+        held = np.array(
+            [
+                p.hold_margin_m if self._held(vehicles[guesses[r].row], users[c]) else 0.0
+                for r, c in zip(rows, cols, strict=True)
+            ]
+        )
+        found = first_meetings(
+            poses, users, rows, cols, self._times, p.margin_m + held, p.growth_mps, p.growth_m
+        )
+        met: dict[tuple[int, int], _Pair] = {}
+        for hit in found:
+            guess = guesses[hit.row]
+            vehicle, user = guess.view, users[hit.col]
+            if vehicle.track_id == user.track_id:
+                continue
+            if hit.overlaps:
+                self._silent["overlap"] += 1
+                continue
+            pair = self._judge(world, poses, guess, hit.row, user, hit.instant, hit.time_s)
+            key = (vehicle.track_id, user.track_id)
+            if pair is not None and (key not in met or _worse(pair, met[key])):
+                met[key] = pair
+        return met
+
+    def _held(self, vehicle: TrackView, user: TrackView) -> bool:
+        latch = self._latches.get((vehicle.track_id, user.track_id))
+        return latch is not None and latch[0].raised
+
+    def _guesses(self, ways: Ways, view: TrackView, row: int) -> list[Hypothesis]:
+        """What a vehicle may do: follow one of its ways, or go on as it moves where it is on none."""
+        p = self.parameters
+        rate = view.yaw_rate_rps if view.yaw_rate_rps is not None else self._yaws.rate(view.track_id)
+        backwards = view.vx_mps * math.cos(view.yaw_rad) + view.vy_mps * math.sin(view.yaw_rad) < 0.0
+        on = () if backwards else possible(ways.ahead(view), view.speed_mps)
+        if view.turn is not None:
+            signalled = tuple(w for w in on if w.way.movement is None or w.way.movement.maneuver is view.turn)
+            on = signalled or on
+        if not on:
+            turning = abs(rate) > p.turn_rate_rps and not backwards
+            return [Hypothesis(row, view, None, rate if turning else 0.0, False)]
+        inside = all(w.along_m > w.way.stop_m for w in on)
+        if len(on) == 1 or inside:
+            return [Hypothesis(row, view, w, 0.0, len(on) > 1) for w in on]
+        return [Hypothesis(row, view, w, 0.0, True) for w in on]
+
+    def _judge(
+        self,
+        world: World,
+        poses: Predicted,
+        guess: Hypothesis,
+        row: int,
+        user: TrackView,
+        instant: int,
+        time_s: float,
+    ) -> _Pair | None:
+        p = self.parameters
+        vehicle = guess.view
+        x, y, yaw = float(poses.x[row, instant]), float(poses.y[row, instant]), float(poses.yaw[row, instant])
+        sin, cos = math.sin(yaw), math.cos(yaw)
+        aside = -(user.x_m - x) * sin + (user.y_m - y) * cos
+        across = -user.vx_mps * sin + user.vy_mps * cos
+        towards = -math.copysign(1.0, aside) * across
+        in_way = abs(aside) <= vehicle.width_m / 2.0 + user.width_m / 2.0 + p.margin_m
+        if not in_way and (user.speed_mps < p.still_mps or towards < p.towards_mps):
+            return None
+        way_m = float(poses.way[row, instant])
+        reaction = 0.0 if vehicle.accel_mps2 <= -1.0 else p.reaction_s
+        decel = required_deceleration(vehicle.speed_mps, way_m, reaction)
+        if in_way and user.kind is not ParticipantClass.PEDESTRIAN and self._follows(vehicle, user, yaw):
+            closing = vehicle.speed_mps - (user.vx_mps * cos + user.vy_mps * sin)
+            gap_m = way_m - (vehicle.speed_mps - closing) * time_s
+            decel = required_deceleration(closing, gap_m, reaction)
+            if decel <= p.follow_decel_mps2:
+                return None
+        if p.trust_red and guess.on is not None and self._stops_at_red(world, guess.on, vehicle, way_m):
+            self._silent["stops_at_red"] += 1
+            return None
+        model = "way" if guess.on is not None else ("turn" if guess.rate_rps else "straight")
+        return _Pair(vehicle, user, time_s, way_m, x, y, towards, decel, model, guess.doubtful)
+
+    def _follows(self, vehicle: TrackView, user: TrackView, yaw_rad: float) -> bool:
+        if vehicle.lane is not None and vehicle.lane == user.lane:
+            return True
+        along = user.vx_mps * math.cos(yaw_rad) + user.vy_mps * math.sin(yaw_rad)
+        return user.speed_mps >= 1.0 and along >= 0.866 * user.speed_mps
+
+    def _stops_at_red(self, world: World, on: OnWay, vehicle: TrackView, way_m: float) -> bool:
+        p = self.parameters
+        movement = on.way.movement
+        to_line = on.to_stop_line_m(vehicle.length_m)
+        if movement is None or to_line <= 0.0 or way_m <= to_line:
+            return False
+        key = signal_key(movement)
+        state = world.signals.get(key) if key is not None else None
+        if state is None or not red_at(state, movement, world, 0.0, p.right_on_red):
+            return False
+        reaction = 0.0 if vehicle.accel_mps2 <= -1.0 else p.reaction_s
+        return required_deceleration(vehicle.speed_mps, to_line, reaction) <= p.urgent_decel_mps2
+
+    def _reports(self, world: World, met: dict[tuple[int, int], _Pair]) -> list[HazardReport]:
+        p = self.parameters
+        standing: dict[int, list[tuple[Latch, _Pair]]] = {}
+        for key in list(self._latches.keys() | met.keys()):
+            latch, pair = self._latches.get(key, (None, None))
+            latch = latch or Latch()
+            if key in met:
+                pair = met[key]
+                cause = max(pair.user, pair.vehicle, key=lambda view: view.arrived)
+                gated = pair.user.existence < p.min_existence or pair.user.age_s < p.min_age_s
+                raised = latch.see(
+                    True,
+                    cause,
+                    world.mono,
+                    need=p.confirm_need,
+                    of=p.confirm_of,
+                    clear_s=p.clear_s,
+                    gated=gated,
+                )
+                latch.settle(self._severity(pair), world.mono, p.fall_s)
+            else:
+                raised = latch.keep(world.mono, p.clear_s)
+            assert pair is not None
+            if latch.idle(world.mono, p.clear_s):
+                self._latches.pop(key, None)
+                continue
+            self._latches[key] = (latch, pair)
+            if raised:
+                standing.setdefault(pair.user.track_id, []).append((latch, pair))
+        return [self._report(world, group) for _, group in sorted(standing.items())]
+
+    def _severity(self, pair: _Pair) -> Severity:
+        p = self.parameters
+        if pair.ttc_s < p.urgent_ttc_s or pair.decel_mps2 > p.urgent_decel_mps2:
+            worst = Severity.URGENT
+        elif pair.ttc_s < p.advise_ttc_s or pair.decel_mps2 > p.advise_decel_mps2:
+            worst = Severity.ADVISE
+        else:
+            worst = Severity.INFORM
+        return min(worst, Severity.INFORM) if pair.doubtful else worst
+
+    def _report(self, world: World, group: list[tuple[Latch, _Pair]]) -> HazardReport:
+        p = self.parameters
+        latch, worst = max(group, key=lambda item: (item[0].severity, -item[1].ttc_s))
+        first = min((item[0] for item in group), key=lambda each: each.trigger.arrived if each.trigger else 0)
+        assert first.trigger is not None
+        user = worst.user
+        on_road = world.geometry.on_carriageway(user.x_m, user.y_m)
+        walks = user.kind is ParticipantClass.PEDESTRIAN and on_road
+        concerns = tuple(
+            Concern(
+                pair.vehicle.track_id,
+                pair.way_m,
+                pair.ttc_s,
+                each.severity,
+                _ACTIONS[each.severity],
+                trigger=each.trigger,
+            )
+            for each, pair in group
+            if pair.vehicle.session
+        )
+        lat, lon = world.plane.to_lat_lon(user.x_m, user.y_m)
+        heading = heading_from_yaw(math.atan2(user.vy_mps, user.vx_mps))
+        return HazardReport(
+            app=self.name,
+            kind=WarningKind.VULNERABLE_ROAD_USER,
+            subject=f"vrucw/{user.track_id}",
+            severity=latch.severity,
+            x_m=worst.x_m,
+            y_m=worst.y_m,
+            action=_ACTIONS[latch.severity],
+            trigger=first.trigger,
+            ttl_ms=p.ttl_ms,
+            lane=worst.vehicle.lane,
+            concerns=concerns,
+            parties=(Party(user.kind.value, lat, lon, user.speed_mps, heading, user.track_id),),
+            evidence=self._evidence(worst, on_road),
+            code=p.carriageway_code if walks else None,
+            to_rsu=walks,
+            radius_m=max(user.width_m, 1.0),
+        )
+
+    def _evidence(self, pair: _Pair, on_road: bool) -> dict[str, float | int | str | bool]:
+        p = self.parameters
+        return {
+            "time_to_conflict_s": round(pair.ttc_s, 2),
+            "distance_m": round(pair.way_m, 1),
+            "needed_decel_mps2": round(min(pair.decel_mps2, 99.0), 2),
+            "vehicle_track": pair.vehicle.track_id,
+            "vehicle_speed_mps": round(pair.vehicle.speed_mps, 2),
+            "vehicle_accuracy_m": round(pair.vehicle.accuracy_m, 2),
+            "user_track": pair.user.track_id,
+            "user_kind": pair.user.kind.value,
+            "user_speed_mps": round(pair.user.speed_mps, 2),
+            "user_existence": round(pair.user.existence, 2),
+            "user_age_s": round(pair.user.age_s, 2),
+            "user_on_carriageway": on_road,
+            "towards_mps": round(pair.towards_mps, 2),
+            "prediction": pair.model,
+            "way_doubtful": pair.doubtful,
+            "limit_horizon_s": p.horizon_s,
+            "limit_towards_mps": p.towards_mps,
+            "limit_urgent_ttc_s": p.urgent_ttc_s,
+            "limit_urgent_decel_mps2": p.urgent_decel_mps2,
+            "limit_confirm": f"{p.confirm_need} of {p.confirm_of}",
+        }
+
+
+_ACTIONS = {
+    Severity.INFORM: Action.WATCH,
+    Severity.ADVISE: Action.SLOW_DOWN,
+    Severity.URGENT: Action.BRAKE,
+}
+
+
+def _worse(a: _Pair, b: _Pair) -> bool:
+    return (not a.doubtful, -a.ttc_s) > (not b.doubtful, -b.ttc_s)

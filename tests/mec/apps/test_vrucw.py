@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wayside.asn1.messages import Light
+from wayside.link import Action, Severity
+from wayside.mec.apps import HazardReport, Vrucw, VrucwParameters
+from wayside.mec.sensors import ParticipantClass
+
+STEP_S = 0.1
+
+
+def play(
+    scene: Any, app: Vrucw, makers: Any, *, steps: int = 5, lights: Any = None, start: int = 0
+) -> list[Any]:
+    """Steps of 0.1 s; `makers(i)` gives the tracks of step i. All reports, by step."""
+    out: list[list[HazardReport]] = []
+    for i in range(start, start + steps):
+        scene.advance(STEP_S)
+        out.append(list(app.step(scene.world(makers(i), lights or {}))))
+    return out
+
+
+def crossing_walker(scene: Any, place: Any, i: int, *, speed: float = 1.5, born: int = 0, **more: Any) -> Any:
+    """A pedestrian that crosses the east-bound arm at s = -60 from the right kerb towards the left."""
+    right = 12.0 - speed * STEP_S * i
+    age = (i - born) * STEP_S
+    more.setdefault("age_s", age)
+    return scene.walker(100, place(0, -60.0, right), (0.0, speed), **more)
+
+
+def test_pedestrian_from_behind_a_bus_is_warned_within_few_scans(scene: Any, place: Any) -> None:
+    # A bus stands in the right lane; the pedestrian appears in front of it, 3 m from the car's lane.
+    app = Vrucw()
+
+    def world(i: int) -> list[Any]:
+        car = scene.car(1, 0, -60.0 - 30.0 + 12.0 * STEP_S * i, 12.0, 1)
+        bus = scene.car(2, 0, -68.0, 0.0, 2, kind=ParticipantClass.BUS, session="")
+        if i < 3:
+            return [car, bus]
+        walker = scene.walker(
+            100,
+            place(0, -60.0, 8.5 - 1.8 * STEP_S * (i - 3)),
+            (0.0, 1.8),
+            age_s=(i - 3) * STEP_S,
+            existence=min(0.4 + 0.2 * (i - 3), 0.95),
+            born_arrived=scene.mono - 8_000_000 - (i - 3) * 100_000_000,
+        )
+        return [car, bus, walker]
+
+    steps = play(scene, app, world, steps=8)
+    first = next(i for i, reports in enumerate(steps) if reports)
+    assert first == 5  # two scans after the first sight
+    (report,) = steps[first]
+    assert report.subject == "vrucw/100"
+    assert report.severity is Severity.URGENT and report.action is Action.BRAKE
+    assert [c.track_id for c in report.concerns] == [1]
+    (concern,) = report.concerns
+    assert concern.time_to_conflict_s == pytest.approx(report.evidence["time_to_conflict_s"], abs=0.01)
+    assert 1.0 < concern.time_to_conflict_s < 2.2
+    assert report.evidence["limit_horizon_s"] == 5.0
+    assert report.parties[0].kind == "pedestrian"
+    assert report.code == 405 and report.to_rsu
+    # Trigger: the scan that confirmed it; the delay of confirming runs from the first sight.
+    assert report.trigger.arrived == scene.mono - 8_000_000 - 200_000_000
+    assert report.trigger.confirm_ns == pytest.approx(200_000_000, abs=1)
+
+
+def test_time_to_conflict_is_exact(scene: Any, place: Any) -> None:
+    # Front bumper 2.3 m ahead of the centre, circle 0.4 m + 0.2 m margin + growth 0.1 m/s:
+    # standing pedestrian in the lane 30 m ahead of the centre at 10 m/s: (30 - 2.3 - 0.6) / 10 s.
+    app = Vrucw()
+    steps = play(
+        scene,
+        app,
+        lambda i: [scene.car(1, 0, -90.0, 10.0), scene.walker(100, place(0, -60.0, 5.25), (0.0, 0.0))],
+    )
+    (report,) = steps[-1]
+    assert report.evidence["time_to_conflict_s"] == pytest.approx(2.71, abs=0.05)
+    assert report.concerns[0].distance_m == pytest.approx(27.1, abs=2.0)
+
+
+def test_perceived_vehicle_gives_an_event_without_concerns(scene: Any, place: Any) -> None:
+    app = Vrucw()
+    steps = play(
+        scene,
+        app,
+        lambda i: [
+            scene.car(1, 0, -90.0, 10.0, session=""),
+            scene.walker(100, place(0, -60.0, 5.25), (0.0, 0.0)),
+        ],
+    )
+    (report,) = steps[-1]
+    assert report.concerns == () and report.evidence["vehicle_track"] == 1
+
+
+def quiet(scene: Any, maker: Any, *, lights: Any = None, steps: int = 40, app: Vrucw | None = None) -> Vrucw:
+    app = app or Vrucw()
+    for reports in play(scene, app, maker, steps=steps, lights=lights):
+        assert not reports, reports[0].evidence
+    return app
+
+
+def test_parallel_walker_gives_nothing(scene: Any, place: Any) -> None:
+    rng = np.random.default_rng(1)
+    quiet(
+        scene,
+        lambda i: [
+            scene.car(1, 0, -120.0 + 1.2 * i, 12.0, 2),
+            scene.walker(
+                100, place(0, -80.0 + 0.14 * i, 11.2), (1.4 + rng.normal(0, 0.1), rng.normal(0, 0.12))
+            ),
+            scene.walker(101, place(0, -60.0 - 0.14 * i, 11.4), (-1.4, rng.normal(0, 0.12))),
+        ],
+    )
+
+
+def test_waiting_at_the_kerb_gives_nothing(scene: Any, place: Any) -> None:
+    rng = np.random.default_rng(2)
+    quiet(
+        scene,
+        lambda i: [
+            scene.car(1, 0, -120.0 + 1.2 * i, 12.0, 2),
+            scene.walker(100, place(0, -60.0, 11.1), (rng.normal(0, 0.08), rng.normal(0, 0.08))),
+        ],
+    )
+
+
+def test_oncoming_cyclist_in_the_next_lane_gives_nothing(scene: Any, place: Any) -> None:
+    quiet(
+        scene,
+        lambda i: [
+            scene.car(1, 0, -120.0 + 1.2 * i, 12.0, 0),
+            scene.track(100, ParticipantClass.BICYCLE, place(2, 40.0 + 0.5 * i, 1.75), (-5.0, 0.0)),
+        ],
+    )
+
+
+def test_walker_away_from_the_road_gives_nothing(scene: Any, place: Any) -> None:
+    quiet(
+        scene,
+        lambda i: [
+            scene.car(1, 0, -120.0 + 1.2 * i, 12.0, 2),
+            scene.walker(100, place(0, -60.0, 11.5 + 0.14 * i), (0.0, -1.4)),
+        ],
+        steps=30,
+    )
+
+
+def test_following_a_cyclist_gives_nothing_until_it_is_close(scene: Any, place: Any) -> None:
+    def follow(gap_m: float) -> Any:
+        return lambda i: [
+            scene.car(1, 0, -100.0, 10.0, 2),
+            scene.track(100, ParticipantClass.BICYCLE, place(0, -100.0 + gap_m, 8.75), (5.0, 0.0)),
+        ]
+
+    quiet(scene, follow(25.0), steps=10)
+    assert play(scene, Vrucw(), follow(10.0))[-1]
+
+
+def test_queue_behind_a_motorcycle_gives_nothing(scene: Any, place: Any) -> None:
+    quiet(
+        scene,
+        lambda i: [
+            scene.car(1, 0, -70.0 + 0.6 * i, 6.0 * (1 - i / 40), 1, accel_mps2=-1.5),
+            scene.track(100, ParticipantClass.MOTORCYCLE, place(0, -24.0, 5.25), (0.0, 0.0), yaw_rad=0.0),
+        ],
+        lights={2: Light.RED},
+    )
+
+
+def test_vehicle_that_brakes_to_a_stop_before_gives_nothing(scene: Any, place: Any) -> None:
+    # 10 m/s, 4 m/s²: stands after 12.5 m, pedestrian 25 m ahead.
+    quiet(
+        scene,
+        lambda i: [
+            scene.car(1, 0, -90.0, 10.0, accel_mps2=-4.0),
+            scene.walker(100, place(0, -65.0, 5.25), (0.0, 0.0)),
+        ],
+        steps=5,
+    )
+
+
+def test_turning_vehicle_follows_its_movement(scene: Any, place: Any) -> None:
+    # Left turn from the west to the north; a pedestrian walks on the crosswalk of the northern exit.
+    app = Vrucw()
+    walker_xy = place(1, 17.0, 4.5)
+    steps = play(
+        scene,
+        app,
+        lambda i: [scene.car(1, 0, -22.0, 8.0, 0), scene.walker(100, walker_xy, (-1.2, 0.0))],
+        lights={1: Light.PROTECTED_GREEN},
+    )
+    (report,) = steps[-1]
+    assert report.evidence["prediction"] == "way"
+    assert report.concerns[0].track_id == 1
+    # The same pedestrian is nothing to a vehicle that goes straight on.
+    quiet(
+        scene,
+        lambda i: [scene.car(1, 0, -22.0, 8.0, 1), scene.walker(100, walker_xy, (-1.2, 0.0))],
+        steps=5,
+        lights={2: Light.PROTECTED_GREEN},
+    )
+
+
+def test_turning_without_a_lane_uses_the_yaw_rate(scene: Any, place: Any) -> None:
+    # Far off the map, on a circle of 20 m: the pedestrian stands a quarter turn ahead.
+    def world(rate: float) -> list[Any]:
+        return [
+            scene.track(
+                1, ParticipantClass.CAR, (400.0, 400.0), (8.0, 0.0), session="veh-1", yaw_rate_rps=rate
+            ),
+            scene.walker(100, (420.0, 420.0), (0.35, 0.0)),
+        ]
+
+    assert play(scene, Vrucw(), lambda i: world(0.4))[-1]
+    quiet(scene, lambda i: world(0.0), steps=5)
+
+
+def test_yaw_rate_from_history_needs_enough_of_it(scene: Any, place: Any) -> None:
+    def world(i: int) -> list[Any]:
+        yaw = 0.4 * STEP_S * i
+        car = scene.track(
+            1, ParticipantClass.CAR, (400.0, 400.0), (8 * math.cos(yaw), 8 * math.sin(yaw)), session="veh-1"
+        )
+        ahead = 16.0
+        x = 400.0 + 20.0 * (math.sin(yaw + ahead / 20) - math.sin(yaw))
+        y = 400.0 + 20.0 * (math.cos(yaw) - math.cos(yaw + ahead / 20))
+        out = yaw + ahead / 20
+        return [
+            car,
+            scene.walker(
+                100,
+                (x + 2.5 * math.sin(out), y - 2.5 * math.cos(out)),
+                (-0.5 * math.sin(out), 0.5 * math.cos(out)),
+            ),
+        ]
+
+    steps = play(scene, Vrucw(), world, steps=30)
+    assert not any(steps[:15])
+    assert any(steps[16:])
+
+
+def test_a_vehicle_that_can_stop_at_its_red_light_is_taken_to_do_so(scene: Any, place: Any) -> None:
+    def world(i: int) -> list[Any]:
+        return [scene.car(1, 0, -70.0, 14.0, 1), scene.walker(100, place(0, -16.0, 8.0), (0.0, 0.9))]
+
+    app = quiet(scene, world, lights={2: Light.RED}, steps=5)
+    assert app.silent_because(scene.world([])) == {"stops_at_red": 1}
+    assert play(scene, Vrucw(), world, lights={2: Light.PROTECTED_GREEN})[-1]
+    distrust = Vrucw(VrucwParameters(trust_red=False))
+    assert play(scene, distrust, world, lights={2: Light.RED})[-1]
+
+
+@pytest.mark.parametrize(("more", "why"), [({"accuracy_m": 2.0}, "accuracy"), ({"unseen_s": 1.0}, "unseen")])
+def test_silence_is_counted(scene: Any, place: Any, more: dict[str, float], why: str) -> None:
+    app = quiet(
+        scene,
+        lambda i: [
+            scene.car(1, 0, -90.0, 10.0, **more),
+            scene.walker(100, place(0, -60.0, 5.25), (0.0, 0.0)),
+        ],
+        steps=5,
+    )
+    assert app.silent_because(scene.world([])) == {why: 1}
+
+
+def test_a_track_inside_the_vehicle_is_no_road_user(scene: Any, place: Any) -> None:
+    app = quiet(
+        scene,
+        lambda i: [scene.car(1, 0, -90.0, 10.0), scene.walker(100, place(0, -90.3, 5.3), (9.0, 0.0))],
+        steps=5,
+    )
+    assert app.silent_because(scene.world([]))["overlap"] >= 1
+
+
+def test_a_connected_motorcycle_is_not_warned_of_itself(scene: Any, place: Any) -> None:
+    quiet(
+        scene,
+        lambda i: [
+            scene.track(1, ParticipantClass.MOTORCYCLE, place(0, -90.0, 5.25), (10.0, 0.0), session="moto")
+        ],
+        steps=5,
+    )
+
+
+def test_raise_and_clear_are_apart(scene: Any, place: Any) -> None:
+    app = Vrucw()
+    danger = lambda i: [scene.car(1, 0, -90.0, 10.0), scene.walker(100, place(0, -60.0, 5.25), (0.0, 0.0))]  # noqa: E731
+    safe = lambda i: [scene.car(1, 0, -90.0, 10.0), scene.walker(100, place(0, -60.0, 14.0), (0.0, 0.0))]  # noqa: E731
+    assert [bool(r) for r in play(scene, app, danger, steps=3)] == [False, True, True]
+    after = [bool(r) for r in play(scene, app, safe, steps=8)]
+    assert after[:4] == [True] * 4 and after[-1] is False
+    # One frame alone does not raise again.
+    assert not any(play(scene, app, danger, steps=1))
+    assert not any(play(scene, app, safe, steps=8))
+    assert not app._latches
+
+
+def test_severity_rises_at_once_and_falls_later(scene: Any, place: Any) -> None:
+    app = Vrucw()
+
+    def far(i: int) -> list[Any]:
+        return [scene.car(1, 0, -106.0, 10.0), scene.walker(100, place(0, -60.0, 5.25), (0.0, 0.0))]
+
+    def near(i: int) -> list[Any]:
+        return [scene.car(1, 0, -80.0, 10.0), scene.walker(100, place(0, -60.0, 5.25), (0.0, 0.0))]
+
+    assert play(scene, app, far, steps=3)[-1][0].severity is Severity.INFORM
+    assert play(scene, app, near, steps=1)[-1][0].severity is Severity.URGENT
+    falling = [r[0].severity for r in play(scene, app, far, steps=8)]
+    assert falling[0] is Severity.URGENT and falling[-1] is Severity.INFORM
+
+
+def test_fifty_by_fifty_is_fast(scene: Any, place: Any) -> None:
+    rng = np.random.default_rng(3)
+    cars = [
+        scene.car(i, int(rng.integers(4)), -float(rng.uniform(22, 90)), float(rng.uniform(5, 15)), i % 3)
+        for i in range(50)
+    ]
+    walkers = [
+        scene.walker(
+            100 + i,
+            place(int(rng.integers(4)), -float(rng.uniform(10, 60)), float(rng.uniform(-12, 12))),
+            tuple(rng.normal(0, 1.2, 2)),
+        )
+        for i in range(50)
+    ]
+    app = Vrucw()
+    app.step(scene.world([*cars, *walkers]))
+    best = math.inf
+    for _ in range(5):
+        scene.advance(STEP_S)
+        world = scene.world([*cars, *walkers])
+        begun = time.perf_counter()
+        app.step(world)
+        best = min(best, time.perf_counter() - begun)
+    # Four times the aim, for a loaded machine.
+    assert best < 0.020
