@@ -80,7 +80,7 @@ class PedestrianBehindBus(Scene):
     """
 
     scenario = Scenario.PEDESTRIAN
-    duration_s = 20.0
+    duration_s = 15.0
     _BUS_FRONT_M = 130.0
     _WALK_M = 128.4
 

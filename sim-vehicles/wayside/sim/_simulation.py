@@ -39,9 +39,9 @@ class Simulation:
         scenes: Iterable[Scene],
         demand: Demand,
         plan: SignalPlan,
-        crossing: Crossing | None = None,
+        first_scene_s: float = FIRST_SCENE_S,
     ) -> None:
-        self.crossing = crossing or Crossing()
+        self.crossing = Crossing()
         self.plan = plan
         self.traffic = Traffic(self.crossing, plan, demand, seed)
         self.meter = ConflictMeter()
@@ -50,7 +50,7 @@ class Simulation:
         self._coming: Iterator[Scene] = iter(scenes)
         self._next: Scene | None = next(self._coming, None)
         self._active: Scene | None = None
-        self._free_s = FIRST_SCENE_S
+        self._free_s = first_scene_s
         self._steps = 0
         self._gnss = random.Random(f"{seed}/gnss")
         self._bias: dict[str, tuple[float, float]] = {}

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from wayside.asn1 import load
+from wayside.asn1.translate import to_wire
+from wayside.clock import Clock, MonoNs, UtcNs
+from wayside.link import Severity
+from wayside.observe import Counters, Stage, TraceMark, stage_durations_ms
+from wayside.obu import ObuClient, ReceivedCancel, ReceivedMessage, ReceivedWarning
+from wayside.runtime import TaskOwner
+from wayside.sim._participants import Vehicle
+from wayside.sim._simulation import Simulation
+from wayside.sim.report import DeliveredLatency
+
+BSM_PERIOD_S = 0.1
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A danger as a driver was first shown it."""
+
+    session: str
+    event_id: str
+    kind: str
+    severity: int
+    trace_id: str
+    at_s: float
+    latency: DeliveredLatency
+
+
+class Fleet:
+    """Every connected vehicle of the road with a real client of the link.
+
+    A client is opened when its vehicle appears and closed when it leaves. Warnings go to the driver of the
+    simulation; of each danger and vehicle the first is kept in `shown`.
+    """
+
+    def __init__(
+        self, simulation: Simulation, url: str, token: str, clock: Clock, counters: Counters, dialect: str
+    ) -> None:
+        self._simulation = simulation
+        self._url = url
+        self._token = token
+        self._clock = clock
+        self._counters = counters
+        self._dialect = dialect
+        self._messages = load(dialect)
+        self._clients: dict[str, ObuClient] = {}
+        self._next_bsm_s: dict[str, float] = {}
+        self._msg_count: Counter[str] = Counter()
+        self._seen: set[tuple[str, str]] = set()
+        self._tasks = TaskOwner("fleet")
+        self.shown: list[Shown] = []
+        self.told: Callable[[Shown], None] | None = None
+        self.peak = 0
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def step(self, utc: UtcNs) -> None:
+        """Open and close clients as vehicles come and go, and send the safety messages that are due."""
+        present = self._simulation.connected()
+        for session in self._clients.keys() - present.keys():
+            client = self._clients.pop(session)
+            del self._next_bsm_s[session]
+            self._tasks.start(client.close(), f"close {session}")
+        now_s = self._simulation.now_s
+        for session, vehicle in present.items():
+            if session not in self._clients:
+                self._open(session)
+                self._next_bsm_s[session] = now_s + (vehicle.id % 10) * 0.01
+            if now_s >= self._next_bsm_s[session]:
+                self._next_bsm_s[session] = max(self._next_bsm_s[session] + BSM_PERIOD_S, now_s)
+                self._tasks.start(self._send(session, vehicle, utc), f"bsm {session}")
+        self.peak = max(self.peak, len(self._clients))
+
+    async def close(self) -> None:
+        """Close all clients and end what is under way."""
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+        await self._tasks.close()
+
+    def bsm(self, vehicle: Vehicle, utc: UtcNs, msg_count: int) -> bytes:
+        """Octets of what a vehicle says of itself."""
+        said = self._simulation.basic_safety(vehicle, utc, msg_count)
+        return self._messages.encode(to_wire(self._dialect, said).value)
+
+    def _open(self, session: str) -> None:
+        client = ObuClient(
+            [self._url],
+            vehicle_id=session,
+            token=self._token,
+            dialect=self._dialect,
+            clock=self._clock,
+            counters=self._counters,
+        )
+        self._clients[session] = client
+
+        async def warned(received: ReceivedWarning) -> None:
+            self._warned(session, received, self._clock.mono())
+
+        async def cancelled(received: ReceivedCancel) -> None:
+            self._simulation.cancel(session, received.key)
+
+        async def heard(received: ReceivedMessage) -> None:
+            self._counters.count("fleet_messages")
+
+        client.on_warning(warned, min_severity=Severity.INFORM)
+        client.on_cancel(cancelled)
+        client.on_message(heard)
+        self._tasks.start(client.start(), f"open {session}")
+
+    async def _send(self, session: str, vehicle: Vehicle, utc: UtcNs) -> None:
+        client = self._clients.get(session)
+        if client is None or client.status().session_id == "":
+            return
+        self._msg_count[session] += 1
+        await client.send_bsm(self.bsm(vehicle, utc, self._msg_count[session]))
+        self._counters.count("fleet_bsm")
+
+    def _warned(self, session: str, received: ReceivedWarning, called: MonoNs) -> None:
+        warning = received.warning
+        self._simulation.warn(session, received.key, warning, received.remaining_s(called))
+        if (session, warning.event_id) in self._seen:
+            return
+        self._seen.add((session, warning.event_id))
+        marks = (
+            *warning.marks,
+            TraceMark(Stage.RECEIVED, received.received),
+            TraceMark(Stage.CALLED, called),
+        )
+        stages = stage_durations_ms(marks)
+        begun = min((mark.at_ns for mark in warning.marks), default=received.received)
+        total_ms = (called - begun) / 1e6
+        kind = warning.kind.value
+        shown = Shown(
+            session,
+            warning.event_id,
+            kind,
+            int(warning.severity),
+            warning.trace_id,
+            self._simulation.now_s,
+            DeliveredLatency(warning.trace_id, session, kind, stages, max(total_ms, 0.0)),
+        )
+        assert math.isfinite(total_ms)
+        self.shown.append(shown)
+        if self.told is not None:
+            self.told(shown)

@@ -1,0 +1,111 @@
+"""Commands of the simulator: `wayside sim lockstep`, `wayside sim demo`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from wayside.sim._lockstep import LockstepResult
+
+_SCENARIOS = ("pedestrian", "red_runner", "stopped", "crossing", "clean")
+
+
+def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `wayside sim`."""
+    parser = subparsers.add_parser(
+        "sim",
+        help="simulate traffic, sensors and vehicles",
+        description="Simulate the demo's crossing: traffic, sensors, drivers and their vehicles.",
+        epilog="example: wayside sim lockstep --scenario all --seeds 5",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    lockstep = commands.add_parser(
+        "lockstep",
+        help="compare conflicts without and with warnings, faster than real time",
+        description="Run road, sensors, edge core and drivers on a virtual clock in one process, each seed "
+        "once without and once with warnings; clean traffic runs with warnings only and must have none.",
+        epilog="example: wayside sim lockstep --scenario clean --duration 3600",
+    )
+    lockstep.add_argument(
+        "--scenario",
+        choices=("all", *_SCENARIOS),
+        default="all",
+        help="scripted conflict (default %(default)s)",
+    )
+    lockstep.add_argument("--seeds", type=_positive, default=5, metavar="N", help="number of seeds (default 5)")
+    lockstep.add_argument("--first-seed", type=int, default=1, metavar="N", help="begin with seed N")
+    lockstep.add_argument(
+        "--duration", type=float, metavar="S", help="seconds of each run (default: what the scenario needs)"
+    )
+    lockstep.add_argument("--site", type=Path, help="site file (default deploy/demo/site.yaml)")
+    lockstep.add_argument("--json", action="store_true", help="print the single results as JSON instead")
+    lockstep.set_defaults(func=_lockstep)
+    from wayside.sim.demo import add_arguments, run_demo
+
+    demo = commands.add_parser(
+        "demo",
+        help="run everything in real time over sockets",
+        description="Run centre, edge, emulated RSU, sensors and vehicles on this computer in real time.",
+        epilog="example: wayside sim demo --duration 30",
+    )
+    add_arguments(demo)
+    demo.set_defaults(func=run_demo)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _lockstep(args: argparse.Namespace) -> int:
+    import msgspec
+
+    from wayside.mec.site import load_site
+    from wayside.sim._lockstep import SITE_FILE, comparison_of, run_lockstep
+    from wayside.sim._scenes import Scenario
+    from wayside.sim.report import comparison_text, table
+
+    site = load_site(args.site or SITE_FILE)
+    wanted = list(Scenario) if args.scenario == "all" else [Scenario(args.scenario)]
+    results: list[LockstepResult] = []
+    for scenario in wanted:
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
+            for warned in (True,) if scenario is Scenario.CLEAN else (False, True):
+                result = run_lockstep(scenario, seed, warnings=warned, duration_s=args.duration, site=site)
+                results.append(result)
+                print(
+                    f"{scenario.value} seed {seed} {'with' if warned else 'without'} warnings: "
+                    f"{result.conflicts} conflicts, {result.collisions} collisions, "
+                    f"{sum(result.warnings.values())} warnings",
+                    file=sys.stderr,
+                )
+    if args.json:
+        print(msgspec.json.encode(results).decode())
+    else:
+        scripted = [s for s in wanted if s is not Scenario.CLEAN]
+        if scripted:
+            print(comparison_text([comparison_of([r for r in results if r.scenario is s]) for s in scripted]))
+        clean = [r for r in results if r.scenario is Scenario.CLEAN]
+        if clean:
+            rows = [
+                (
+                    f"clean, seed {r.seed}",
+                    f"{r.duration_s:.0f}",
+                    r.vehicles,
+                    r.conflicts,
+                    r.collisions,
+                    r.false_warnings,
+                )
+                for r in clean
+            ]
+            print(
+                table(("traffic", "seconds", "vehicles", "conflicts", "collisions", "false warnings"), rows)
+            )
+    return 1 if any(r.false_warnings for r in results) else 0

@@ -1,0 +1,234 @@
+"""The demo: the whole way of a warning on this computer, in real time: `python -m wayside.sim.demo`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from wayside.clock import SystemClock
+from wayside.observe import LatencySamples
+from wayside.sim._children import Child, ChildError, free_port
+from wayside.sim._demo_site import SITE_FILE, choose_ports, write_site
+from wayside.sim._figures import Figures, read_figures
+from wayside.sim._lockstep import LockstepResult, comparison_of
+from wayside.sim._scenes import Scenario
+from wayside.sim._stage import Stage
+from wayside.sim.check_report import faults, known_reasons
+from wayside.sim.report import (
+    FORMAT,
+    Comparison,
+    LatencyReport,
+    RecordCount,
+    Report,
+    report_text,
+    write_report,
+)
+
+OUT = Path("var/demo")
+DASHBOARD_PORT = 8080
+_SETTLE_S = 1.0
+_MOST_SEEDS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the demo's arguments."""
+    parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds (default: Ctrl-C)")
+    parser.add_argument("--seed", type=int, default=1, help="of traffic, sensors and drivers (default 1)")
+    parser.add_argument("--site", type=Path, default=SITE_FILE, help="site file (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the run (default %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=DASHBOARD_PORT, help="dashboard's port, 0 for any (default %(default)s)"
+    )
+    parser.add_argument(
+        "--any-ports", action="store_true", help="let the system choose all other ports too, as tests do"
+    )
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="seeds of the comparison (default: rounds played, at most 3)"
+    )
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    """Run the demo; 0 when the report is sound, 1 when not, 2 when it could not start."""
+    try:
+        return asyncio.run(_Demo(args).run())
+    except (ChildError, OSError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
+
+
+class _Demo:
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+        self._clock = SystemClock()
+        self._run = Path(args.out) / "run"
+        self._stop = asyncio.Event()
+        self._children: list[Child] = []
+        self._problems: list[str] = []
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            return await self._play()
+        finally:
+            for child in reversed(self._children):
+                await child.end()
+
+    async def _play(self) -> int:
+        args = self._args
+        started = self._clock.utc()
+        if self._run.exists():
+            shutil.rmtree(self._run)
+        self._run.mkdir(parents=True)
+        _say("starting the centre …")
+        url = await self._start_centre()
+        ports = choose_ports(args.site, any_free=args.any_ports)
+        link_token, sensor_token = secrets.token_hex(16), secrets.token_hex(16)
+        os.environ["WAYSIDE_LINK_TOKEN"], os.environ["WAYSIDE_SENSOR_TOKEN"] = link_token, sensor_token
+        site_file = self._run / "site.yaml"
+        site = write_site(args.site, site_file, ports, url)
+        stage = Stage(
+            seed=args.seed,
+            ports=ports,
+            clock=self._clock,
+            link_token=link_token,
+            sensor_token=sensor_token,
+            told=_say,
+        )
+        _say("filling the road, starting the edge …")
+        edge = Child("edge", ["mec", "--site", str(site_file), "--json"], self._run / "edge.log")
+        self._children.append(edge)
+        await edge.start()
+        try:
+            await stage.open()
+            await edge.first_line()
+            _say(f"live map: {url}  (Ctrl-C ends)")
+            took_s = await stage.run(self._stop, args.duration)
+            await self._clock.sleep(_SETTLE_S)
+        finally:
+            await stage.close()
+        _say("ending the edge, then counting what the centre has …")
+        if not edge.running:
+            self._problems.append("the edge ended by itself; see edge.log")
+        figures = await self._end_edge(edge, site, url)
+        self._problems += stage.problems
+        comparisons = await self._compare(stage)
+        report = self._report(stage, figures, comparisons, started, took_s)
+        path = Path(args.out) / "report.json"
+        found = faults(report, known_reasons())
+        write_report(path, report)
+        print("\n" + report_text(report) + "\n")
+        for fault in found:
+            _say(f"not sound: {fault}")
+        _say(f"report: {path}")
+        return 1 if found else 0
+
+    async def _start_centre(self) -> str:
+        wanted = self._args.port
+        port = free_port(socket.SOCK_STREAM, wanted, 50) if wanted else 0
+        if port != wanted:
+            _say(f"port {wanted} is taken: the live map is on {port}")
+        words = ["cloud", "--port", str(port), "--data", str(self._run / "centre"), "--json"]
+        centre = Child("centre", words, self._run / "centre.log")
+        self._children.append(centre)
+        await centre.start()
+        told = await centre.first_line()
+        return str(told["url"])
+
+    async def _end_edge(self, edge: Child, site: str, url: str) -> Figures:
+        raise NotImplementedError
+
+    async def _compare(self, stage: Stage) -> tuple[Comparison, ...]:
+        """The scripted conflicts of this run's seeds in lockstep, in two processes of low priority."""
+        played = stage.scenes_played
+        rounds = self._args.seeds or max(1, min(_MOST_SEEDS, min((played[s.value] for s in _SCRIPTED))))
+        _say(f"comparing without and with warnings in lockstep, {rounds} seed(s) …")
+        gate = asyncio.Semaphore(2)
+
+        async def one(scenario: Scenario) -> Comparison:
+            words = ["sim", "lockstep", "--scenario", scenario.value, "--seeds", str(rounds), "--json"]
+            words += ["--first-seed", str(self._args.seed), "--site", str(self._args.site)]
+            child = Child(f"lockstep {scenario.value}", words, self._run / f"lockstep-{scenario.value}.log", nice=10)
+            self._children.append(child)
+            async with gate:
+                await child.start()
+                results = msgspec.json.decode(await child.output(), type=list[LockstepResult])
+            return comparison_of(results)
+
+        return tuple(await asyncio.gather(*(one(scenario) for scenario in _SCRIPTED)))
+
+    def _report(
+        self, stage: Stage, figures: Figures, comparisons: tuple[Comparison, ...], started: int, took_s: float
+    ) -> Report:
+        deliveries = tuple(shown.latency for shown in stage.fleet.shown)
+        stages: dict[str, LatencySamples] = {}
+        total = LatencySamples()
+        for delivery in deliveries:
+            total.add_ms(delivery.total_ms)
+            for name, milliseconds in delivery.stages_ms.items():
+                stages.setdefault(name, LatencySamples()).add_ms(milliseconds)
+        warnings: dict[str, int] = {}
+        for shown in stage.fleet.shown:
+            warnings[shown.kind] = warnings.get(shown.kind, 0) + 1
+        dropped: dict[str, dict[str, int]] = {}
+        for source in (figures.dropped, stage.counters.drops(), stage.emulator.counters.drops()):
+            for name, reasons in source.items():
+                into = dropped.setdefault(name, {})
+                for reason, number in reasons.items():
+                    into[reason] = into.get(reason, 0) + number
+        return Report(
+            format=FORMAT,
+            seed=self._args.seed,
+            started_utc_ns=started,
+            duration_s=round(took_s, 3),
+            versions={"wayside": version("wayside"), "python": sys.version.split()[0]},
+            messages=stage.messages(),
+            warnings=dict(sorted(warnings.items())),
+            scenes=dict(stage.scenes_played),
+            comparisons=comparisons,
+            latency=LatencyReport(
+                stages={name: samples.summary() for name, samples in stages.items()},
+                total=total.summary(),
+                timer_lateness=stage.lateness.summary(),
+                confirmation=figures.confirmation,
+                reorder=figures.reorder,
+                deliveries=deliveries,
+            ),
+            records=RecordCount(figures.committed, figures.stored, figures.waiting),
+            dropped=dropped,
+            problems=tuple(self._problems),
+        )
+
+
+_SCRIPTED = tuple(s for s in Scenario if s is not Scenario.CLEAN)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m wayside.sim.demo",
+        description="Run centre, edge, emulated RSU, sensors and vehicles on this computer in real time, with "
+        "scripted conflicts one after the other; ends with tables and a report.",
+        epilog="example: python -m wayside.sim.demo --duration 30",
+    )
+    add_arguments(parser)
+    return run_demo(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
