@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from wayside.cloud._centre import Centre
 from wayside.cloud._models import ErrorOut
 from wayside.cloud._reasons import CloudError, CloudReason
-from wayside.records import decode_live, encode_answer
+from wayside.records import RecordError, decode_live, encode_answer
 
 CONTENT_TYPES = frozenset({"application/msgpack", "application/vnd.msgpack"})
 _ERRORS: dict[int | str, dict[str, object]] = {
@@ -50,8 +50,12 @@ def intake_router(centre: Centre) -> APIRouter:
     )
     async def live(request: Request) -> Response:
         """Body: msgpack live view. It is shown to the browsers and never stored."""
-        view = decode_live(await _body(request, centre, centre.settings.live_bytes))
-        centre.live.show(view)
+        data = await _body(request, centre, centre.settings.live_bytes)
+        try:
+            centre.live.show(decode_live(data))
+        except RecordError as error:
+            centre.counters.drop(error.reason)
+            raise
         centre.counters.count("live_views")
         return Response(status_code=204)
 

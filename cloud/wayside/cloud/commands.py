@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import socket
 import sys
@@ -83,21 +84,10 @@ def _token(path: Path | None) -> SecretStr:
 
 
 async def _serve(settings: CloudSettings, *, announce: bool) -> int:
-    import uvicorn
-
     from wayside.cloud._app import create_app
+    from wayside.cloud._server import serve
 
     app = create_app(settings, SystemClock())
-    config = uvicorn.Config(
-        app,
-        ws="websockets-sansio",
-        ws_max_size=65_536,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=3,
-    )
     try:
         listener = socket.create_server(
             (settings.host, settings.port), family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -114,12 +104,12 @@ async def _serve(settings: CloudSettings, *, announce: bool) -> int:
         print(f"wayside cloud: listening on {url}", file=sys.stderr)
         if announce:
             print(json.dumps({"url": url}), flush=True)
-        server = uvicorn.Server(config)
-        await server.serve(sockets=[listener])
-    return 0 if server.started else _FAILED
+        return 0 if await serve(app, listener) else _FAILED
 
 
 def _trace(args: argparse.Namespace) -> int:
+    # One line a request is for a service's log, not for a person who asks once.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     trace = _fetch_trace(args.url, args.trace_id)
     if trace is None:
         print(f"wayside trace: {args.url} knows no trace {args.trace_id}", file=sys.stderr)

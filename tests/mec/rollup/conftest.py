@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -65,3 +66,17 @@ def facts() -> Callable[..., EventFacts]:
         return EventFacts(**(members | changes))  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+    """`await until(condition)`: give the loop time until something has come true, at most some seconds."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        for _ in range(5_000):
+            if condition():
+                return
+            await asyncio.sleep(0.001)
+        raise AssertionError("the condition did not come true")
+
+    return wait

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import StrEnum
 
 import httpx
@@ -63,6 +64,8 @@ class HttpUplink:
         self._counters = Counters() if counters is None else counters
         self._backoff = backoff or Backoff()
         self._live_backoff = live_backoff or Backoff(ceiling_s=2.0)
+        # At ten live views a second a log line for each request would bury all others.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         headers = {"content-type": _CONTENT_TYPE, "accept": _CONTENT_TYPE, "accept-encoding": "identity"}
         if settings.token:
             headers["authorization"] = f"Bearer {settings.token}"

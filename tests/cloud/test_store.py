@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wayside.clock import UtcNs
+from wayside.cloud import CloudError, CloudReason
+from wayside.cloud._queries import EventFilter, RecordReader, summed
+from wayside.cloud._store import RecordWriter
+from wayside.observe import TraceStep
+from wayside.records import (
+    Body,
+    DeliveryRecord,
+    DeviceRecord,
+    EventRecord,
+    EventState,
+    Record,
+    RecordId,
+    RecordReason,
+    SiteRecord,
+    SummaryRecord,
+)
+
+NOW = UtcNs(1_790_000_000_000_000_000)
+Store = tuple[RecordWriter, RecordReader]
+
+
+def event(event_id: str = "e1", revision: int = 1, **changes: object) -> EventRecord:
+    members: dict[str, object] = {
+        "event_id": event_id,
+        "revision": revision,
+        "state": EventState.OPEN,
+        "kind": "hlw",
+        "severity": 2,
+        "lat_deg": 39.0,
+        "lon_deg": 117.3,
+        "opened_utc_ns": NOW,
+        "closed_utc_ns": None,
+        "app": "hlw",
+        "trace_id": f"trace-{event_id}",
+    }
+    return EventRecord(**(members | changes))  # type: ignore[arg-type]
+
+
+def record(body: Body, seq: int, site: str = "a", boot: int = 1, utc_ns: int = NOW) -> Record:
+    return Record(RecordId(site, boot, seq), site, utc_ns, body)
+
+
+def numbered(*records: Record) -> list[tuple[int, Record]]:
+    return list(enumerate(records))
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> Callable[..., Store]:
+    def make(sites: int = 10, keep_records: int = 1_000, keep_days: float = 1.0) -> Store:
+        path = tmp_path / "records.db"
+        writer = RecordWriter(path, sites=sites, keep_records=keep_records, keep_days=keep_days)
+        return writer, RecordReader(path)
+
+    return make
+
+
+def test_a_record_is_stored_once_however_often_it_comes(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    page = numbered(record(event(), 1), record(SummaryRecord(1, 2, {}, {}), 2))
+    first = writer.keep(page, NOW)
+    again = writer.keep([*page, (2, record(event(revision=2), 3))], NOW)
+    assert [item.id.seq for item in first.fresh] == [1, 2]
+    assert [item.seq for item in again.committed] == [1, 2, 3]
+    assert [item.id.seq for item in again.fresh] == [3]
+    assert reader.stored() == {
+        "a": {"event": {"taken": 2, "kept": 2}, "summary": {"taken": 1, "kept": 1}},
+    }
+
+
+@pytest.mark.drops(CloudReason.ID_CONFLICT)
+def test_another_record_under_a_known_identity_is_refused(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    writer.keep(numbered(record(event(), 1)), NOW)
+    kept = writer.keep(numbered(record(event(severity=3), 1)), NOW)
+    assert kept.refused == [(0, CloudReason.ID_CONFLICT)] and not kept.committed
+    assert reader.events(EventFilter())[0].event.severity == 2
+
+
+@pytest.mark.drops(CloudReason.SITE_LIMIT)
+def test_sites_are_bounded_and_known_ones_go_on(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store(sites=1)
+    kept = writer.keep(
+        numbered(record(event(), 1), record(event(), 1, site="b"), record(event("e2"), 2)), NOW
+    )
+    assert kept.refused == [(1, CloudReason.SITE_LIMIT)]
+    assert [item.site for item in kept.committed] == ["a", "a"]
+    assert [site.site for site in reader.sites()] == ["a"]
+
+
+@pytest.mark.drops(RecordReason.MALFORMED)
+@pytest.mark.parametrize("field", ["seq", "utc_ns", "revision", "opened_utc_ns"])
+def test_a_number_beyond_64_bits_harms_its_own_record_only(
+    make_store: Callable[..., Store], field: str
+) -> None:
+    writer, _ = make_store()
+    huge = 2**63
+    if field == "seq":
+        bad = record(event(), huge)
+    elif field == "utc_ns":
+        bad = record(event(), 1, utc_ns=huge)
+    else:
+        bad = record(event(**{field: huge}), 1)
+    kept = writer.keep(numbered(bad, record(event("e2"), 2)), NOW)
+    assert kept.refused == [(0, RecordReason.MALFORMED)]
+    assert [item.seq for item in kept.committed] == [2]
+
+
+@settings(max_examples=30, deadline=None)
+@given(order=st.permutations(range(1, 6)), repeated=st.lists(st.integers(1, 5), max_size=5))
+def test_the_highest_revision_wins_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], repeated: list[int]
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "records.db"
+    writer = RecordWriter(path, sites=10, keep_records=100, keep_days=1.0)
+    reader = RecordReader(path)
+    highest = 0
+    for revision in [*order, *repeated]:
+        writer.keep(numbered(record(event(revision=revision, warned=revision), revision)), NOW)
+        highest = max(highest, revision)
+        (shown,) = reader.events(EventFilter())
+        assert (shown.event.revision, shown.event.warned) == (highest, highest)
+    assert reader.stored()["a"]["event"] == {"taken": 5, "kept": 5}
+    reader.close()
+    writer.close()
+
+
+def test_devices_and_sites_show_their_newest_record(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    site = SiteRecord("A", 39.0, 117.3, "0.1", {"type": "FeatureCollection", "features": []})
+    writer.keep(
+        numbered(
+            record(DeviceRecord("r1", "rsu", "down"), 5, boot=2),
+            record(DeviceRecord("r1", "rsu", "up"), 9, boot=1),
+            record(site, 6, boot=2),
+            record(msgspec.structs.replace(site, name="old"), 7, boot=1),
+        ),
+        NOW,
+    )
+    assert [device.device.state for device in reader.devices("a")] == ["down"]
+    assert reader.devices("b") == [] and len(reader.devices(None)) == 1
+    found = reader.site("a")
+    assert found is not None and found.record == site
+    assert reader.site("b") is None
+
+
+def test_events_are_filtered_and_paged_newest_first(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    bodies = [
+        event(f"e{n}", kind="hlw" if n % 2 else "vrucw", severity=n % 3 + 1, opened_utc_ns=NOW + n // 2)
+        for n in range(10)
+    ]
+    writer.keep(numbered(*(record(body, n + 1) for n, body in enumerate(bodies))), NOW)
+    everything = reader.events(EventFilter())
+    assert [item.event.opened_utc_ns for item in everything] == sorted(
+        (body.opened_utc_ns for body in bodies), reverse=True
+    )
+    paged, before = [], None
+    while page := reader.events(EventFilter(limit=3, before=before)):
+        paged += page
+        before = (page[-1].event.opened_utc_ns, page[-1].site, page[-1].event.event_id)
+    assert paged == everything
+    assert {item.event.kind for item in reader.events(EventFilter(kind="hlw", severity=3))} == {"hlw"}
+    assert len(reader.events(EventFilter(since_utc_ns=NOW + 2, until_utc_ns=NOW + 4))) == 4
+    assert reader.events(EventFilter(site="b")) == [] and reader.events(EventFilter(state="closed")) == []
+    assert reader.event_counts(None, NOW) == {"hlw": {"open": 5}, "vrucw": {"open": 5}}
+
+
+def test_a_trace_is_found_under_each_of_its_names(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    steps = (TraceStep("frame", NOW, {"trace_id": "second", "vehicle_id": "v2"}),)
+    delivery = DeliveryRecord("d1", "r1", "RSI", "device", trace_id="first")
+    writer.keep(
+        numbered(
+            record(event(trace_id="first"), 1),
+            record(event(revision=2, trace_id="first", trace=steps), 2),
+            record(event(revision=3, trace_id="third"), 3),
+            record(delivery, 4),
+        ),
+        NOW,
+    )
+    first = reader.trace("first")
+    assert first is not None and first.record is not None
+    assert (first.record.id.seq, first.deliveries) == (2, [delivery])
+    second = reader.trace("second")
+    assert second is not None and second.record is not None and second.record.id.seq == 2
+    assert reader.trace("fourth") is None
+
+
+def test_retention_removes_the_oldest_and_keeps_open_events(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store(keep_records=3, keep_days=1.0)
+    summaries = [SummaryRecord(n, n + 1, {"frames": {"": 1}}, {"rsu": {"bad": 2}}) for n in range(5)]
+    writer.keep(numbered(*(record(body, n + 1, utc_ns=NOW + n) for n, body in enumerate(summaries))), NOW)
+    assert writer.prune(NOW) == 2
+    assert [body for _, body in reader.summaries("a", 0)] == summaries[2:]
+    assert summed(reader.summaries(None, 0)) == ({"frames": {"": 3}}, {"rsu": {"bad": 6}})
+    closed = event("old", state=EventState.CLOSED, closed_utc_ns=NOW + 1)
+    writer.keep(numbered(record(closed, 20), record(event("open"), 21)), NOW)
+    later = UtcNs(NOW + 2 * 86_400_000_000_000)
+    assert writer.prune(later) == 5
+    assert [item.event.event_id for item in reader.events(EventFilter())] == ["open"]
+    assert reader.stored()["a"]["summary"] == {"taken": 5, "kept": 0}
+    assert reader.trace("trace-old") is None
+
+
+@pytest.mark.drops(CloudReason.STORE_FAILED)
+@pytest.mark.parametrize("damage", ["no database", "newer schema"])
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "records.db"
+    if damage == "no database":
+        path.write_bytes(b"no database at all" * 500)
+    else:
+        sql = sqlite3.connect(path)
+        sql.execute("PRAGMA user_version = 99")
+        sql.close()
+    with pytest.raises(CloudError) as caught:
+        RecordWriter(path, sites=1, keep_records=1, keep_days=1.0)
+    assert caught.value.reason is CloudReason.STORE_FAILED
