@@ -12,7 +12,7 @@ from wayside.asn1.messages import Maneuver, RoadEvent
 from wayside.clock import MonoNs, UtcNs
 from wayside.geo import LocalPlane
 from wayside.mec.sensors import ParticipantClass
-from wayside.mec.world._signals import SignalTable
+from wayside.mec.signals import SignalTable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,12 +22,12 @@ class TrackView(NamedTuple):
     """One track of a snapshot, predicted to its instant.
 
     session: link session of the vehicle that this track was joined with, or "". accuracy_m: one sigma of
-    the position; for a connected vehicle the accuracy that it reports. age_s: since birth. unseen_s: since
-    the last detection or BSM. lane, along_m, across_m: match to a lane, None when on none. trace_id,
-    arrived, ingested, fused: of the input that last updated the track. born_arrived: arrival of the first
-    detection. sources: sensor ids that support it, "v2x" among them for a BSM. yaw_rate_rps: counter-clockwise,
-    None where nothing measures it. turn: manoeuvre that the vehicle signals, None unknown. flags: names of
-    the set bits of the BSM's event flags.
+    the position; for a vehicle that speaks the accuracy that it reports, inf where it reports none. age_s:
+    since birth. unseen_s: since the last detection or BSM. lane, along_m, across_m: match to a lane, None
+    when on none. trace_id, arrived, ingested, fused: of the input that last updated the track. born_arrived:
+    arrival of the first detection. sources: sensor ids that support it, "v2x" among them for a BSM.
+    yaw_rate_rps: counter-clockwise, None where nothing measures it. turn: manoeuvre that the vehicle
+    signals, None unknown. flags: names of the set bits of the BSM's event flags.
     """
 
     track_id: int

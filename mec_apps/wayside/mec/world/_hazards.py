@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import math
+
+from wayside.asn1.messages import RoadEvent, RoadEvents
+from wayside.clock import MonoNs, UtcNs
+from wayside.mec.world._reasons import WorldReason
+from wayside.mec.world._snapshot import ReportedHazard
+from wayside.observe import Counters
+
+MAX_HAZARDS = 500
+HOLD_S = 30.0
+
+
+class HazardBook:
+    """Road events that others reported, each by the identity of its source and its number in it.
+
+    A newer report replaces the older of the same item; one whose end has come withdraws it. An event with
+    no end is held for 30 s after it was last heard: roadside units repeat what is still true. Bounded.
+    Source: identity of items from T/CSAE 159; the rest own.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._hazards: dict[str, ReportedHazard] = {}
+
+    def hear(
+        self, message: RoadEvents, *, device: str, arrived: MonoNs, trace_id: str, own: bool, now: UtcNs
+    ) -> bool:
+        """Take a message from a device; whether anything that counts has changed."""
+        changed = False
+        for event in message.events:
+            subject = f"{message.source_id.hex()}/{event.event_id}"
+            if event.end_utc_ns is not None and event.end_utc_ns <= now:
+                if self._hazards.pop(subject, None) is None:
+                    self._counters.drop(WorldReason.HAZARD_ENDED)
+                else:
+                    changed = True
+                continue
+            if not _placed(event):
+                self._counters.drop(WorldReason.HAZARD_UNPLACED)
+                continue
+            before = self._hazards.get(subject)
+            if before is None and len(self._hazards) >= MAX_HAZARDS:
+                self._counters.drop(WorldReason.HAZARDS_FULL)
+                continue
+            changed = changed or before is None or before.event != event
+            # What is once known as our own stays so, whichever device heard it come back.
+            own_output = own or (before is not None and before.own)
+            self._hazards[subject] = ReportedHazard(subject, device, event, arrived, trace_id, own_output)
+        return changed
+
+    def current(self, now: UtcNs, mono: MonoNs) -> tuple[ReportedHazard, ...]:
+        """The hazards that are valid now, by subject; those that are over are forgotten."""
+        for subject, hazard in list(self._hazards.items()):
+            end = hazard.event.end_utc_ns
+            over = (mono - hazard.heard) / 1e9 > HOLD_S if end is None else end <= now
+            if over:
+                del self._hazards[subject]
+        return tuple(
+            hazard
+            for _, hazard in sorted(self._hazards.items())
+            if hazard.event.start_utc_ns is None or hazard.event.start_utc_ns <= now
+        )
+
+
+def _placed(event: RoadEvent) -> bool:
+    position = event.position
+    if position is not None and not (math.isfinite(position.lat_deg) and math.isfinite(position.lon_deg)):
+        return False
+    return position is not None or bool(event.paths) or bool(event.links)
