@@ -12,6 +12,7 @@ ShortText = Annotated[str, Meta(max_length=64)]
 LongText = Annotated[str, Meta(max_length=512)]
 Latitude = Annotated[float, Meta(ge=-90.0, le=90.0)]
 Longitude = Annotated[float, Meta(ge=-180.0, le=180.0)]
+Finite = Annotated[float, Meta(ge=-1e9, le=1e9)]  # a bound, so that no infinity and no not-a-number passes
 
 
 class WarningKind(StrEnum):
@@ -95,7 +96,7 @@ class Welcome(msgspec.Struct, frozen=True):
     site: ShortText
     dialect: ShortText
     server_utc_ms: int
-    keepalive_s: float
+    keepalive_s: Annotated[float, Meta(gt=0.0, le=3_600.0)]
     resumed: bool = False
 
 
@@ -104,7 +105,7 @@ class Refused(msgspec.Struct, frozen=True):
 
     reason: Refusal
     detail: LongText = ""
-    retry_after_s: float = 1.0
+    retry_after_s: Annotated[float, Meta(ge=-1.0, le=3_600.0)] = 1.0
 
 
 class ClockPing(msgspec.Struct, frozen=True):
@@ -138,8 +139,8 @@ class Party(msgspec.Struct, frozen=True):
     kind: ShortText
     lat_deg: Latitude
     lon_deg: Longitude
-    speed_mps: float
-    heading_deg: float
+    speed_mps: Finite
+    heading_deg: Finite
     track_id: int = 0
 
 
@@ -159,9 +160,9 @@ class Warning(msgspec.Struct, frozen=True):
     trace_id: ShortText
     place: Place
     action: Action
-    distance_m: float | None = None
-    time_to_conflict_s: float | None = None
-    advised_speed_mps: float | None = None
+    distance_m: Finite | None = None
+    time_to_conflict_s: Finite | None = None
+    advised_speed_mps: Finite | None = None
     parties: Annotated[tuple[Party, ...], Meta(max_length=16)] = ()
     evidence: dict[str, float | int | str | bool] = {}
     marks: tuple[TraceMark, ...] = ()
