@@ -29,7 +29,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
 
-def stated(unit: str, meaning: str, source: str, ge: float = 0.0, le: float | None = None) -> Meta:
+def stated(unit: str, meaning: str, source: str, ge: float = 0, le: float | None = None) -> Meta:
     """Declaration of a numeric parameter, to stand in its field's `Annotated`; `ge`, `le` bound it."""
     return Meta(ge=ge, le=le, description=meaning, extra={"unit": unit, "source": source})
 
