@@ -263,3 +263,9 @@ def scene() -> Scene:
 def place() -> Callable[[int, float, float], tuple[float, float]]:
     """`place(heading, s_m, right_m)`: a point of the crossing."""
     return at
+
+
+@pytest.fixture(scope="session")
+def new_scene() -> Callable[[], Scene]:
+    """`new_scene()`: another crossing, for tests that need many."""
+    return Scene

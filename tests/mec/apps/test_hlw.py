@@ -91,12 +91,12 @@ def test_breakdown_at_the_head_of_a_queue(scene: Any) -> None:
 
 
 def test_inside_the_junction_all_lanes_that_lead_there_are_warned(scene: Any) -> None:
-    steps = stand(scene, Hlw(), lambda: [scene.car(1, 0, 0.0, 0.0, session="")], 17.0)
+    # Where the straight movement of lane 3 and the right turn of lane 13 join.
+    steps = stand(scene, Hlw(), lambda: [scene.car(1, 0, 16.0, 0.0, 2, session="")], 17.0)
     assert 15.0 <= first_s(steps) <= 16.0
-    lanes = {c.lane.lane_id for c in steps[-1][0].corridors}
-    assert 2 in lanes and len(lanes) >= 2
-    east = next(c for c in steps[-1][0].corridors if c.lane.lane_id == 2)
-    assert east.place_m == pytest.approx(200.0 - 2.3, abs=0.2)
+    corridors = {c.lane.lane_id: c for c in steps[-1][0].corridors}
+    assert set(corridors) == {3, 13}
+    assert corridors[3].place_m == pytest.approx(180.0 + 36.0 - 2.3, abs=0.2)
 
 
 def test_it_clears_after_the_vehicle_moves_and_holds_while_it_is_hidden(scene: Any) -> None:

@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from wayside.asn1.geometry import RoadGeometry
+from wayside.clock import Clock, MonoNs, UtcNs
+from wayside.geo import LocalPlane
+from wayside.link import (
+    Advice,
+    AdviceKind,
+    Cancel,
+    CancelReason,
+    FrameKind,
+    Place,
+    Severity,
+    Warning,
+    encode_body,
+    priority_of,
+    warning_key,
+)
+from wayside.mec.apps import HazardReport, Output, SignalAdvice
+from wayside.mec.apps._latch import trigger_of
+from wayside.mec.dispatch._corridors import CorridorIndex
+from wayside.mec.dispatch._explain import explain_event, explain_selection, marks_of
+from wayside.mec.dispatch._reasons import DispatchReason
+from wayside.mec.dispatch._results import CancelPush, Dispatch, EventChange, OpenEvent, Push
+from wayside.mec.dispatch._rules import DispatchRules
+from wayside.mec.dispatch._selection import Chosen, select
+from wayside.mec.dispatch._vehicles import ConnectedVehicles
+from wayside.mec.world import World
+from wayside.observe import Counters, TraceMark, TraceStep
+from wayside.records import EventState
+
+_PARTIES = 16
+_REMEMBERED = 10_000
+_LANE_CHARS = 64
+_ADVICE_PRIORITY = 40
+_ADVICE_KEYS = {kind: (1 << 63) + i for i, kind in enumerate(AdviceKind)}
+
+
+class _Told(msgspec.Struct):
+    """What a session was last told of one danger."""
+
+    severity: Severity
+    action: str
+    sent: MonoNs
+    concerned: MonoNs
+
+
+class _Event(msgspec.Struct):
+    """A danger that stands, and who holds a warning of it."""
+
+    event_id: str
+    key: int
+    opened: UtcNs
+    report: HazardReport
+    told: dict[str, _Told] = {}
+    ever: dict[str, None] = {}
+    warned: int = 0
+    passed_over: set[tuple[str, DispatchReason]] = set()
+
+
+class _Body(NamedTuple):
+    warning: Warning
+    body: bytes
+
+
+class Dispatcher:
+    """Turns what the apps say about a world into frames for sessions and changes of events.
+
+    State: the open dangers with the sessions that hold a warning of each, bounded by `rules.max_events`.
+    A danger that the apps no longer report is over: exactly those who hold a warning get a cancel. A vehicle
+    that is no longer concerned gets its cancel after `rules.release_s`. A warning is sent when it is new for
+    the session, when severity or action change, and when the given share of its lifetime has gone.
+    event_id_for: stable id of a subject, over restarts too.
+    """
+
+    def __init__(
+        self,
+        plane: LocalPlane,
+        geometry: RoadGeometry,
+        counters: Counters,
+        clock: Clock,
+        event_id_for: Callable[[str], str],
+        rules: DispatchRules | None = None,
+    ) -> None:
+        self.rules = rules or DispatchRules()
+        self._plane = plane
+        self._index = CorridorIndex(geometry)
+        self._counters = counters
+        self._clock = clock
+        self._event_id_for = event_id_for
+        self._events: dict[str, _Event] = {}
+        self._advice: dict[str, tuple[Advice, MonoNs]] = {}
+
+    def open_events(self) -> tuple[OpenEvent, ...]:
+        """Dangers that stand, oldest first."""
+        return tuple(OpenEvent(e.event_id, s, e.opened, e.report) for s, e in self._events.items())
+
+    def replace_geometry(self, geometry: RoadGeometry) -> None:
+        """Take a new road geometry from the next step on."""
+        self._index = CorridorIndex(geometry)
+
+    def dispatch(self, world: World, outputs: Iterable[Output], decided: MonoNs) -> Dispatch:
+        """Frames and event changes of one step. decided: instant at which the last app had spoken."""
+        pushes: list[Push] = []
+        cancels: list[CancelPush] = []
+        changes: list[EventChange] = []
+        reports, advice = _sorted_out(outputs)
+        vehicles = ConnectedVehicles(world, self._index)
+        for subject in [s for s in self._events if s not in reports]:
+            changes.append(self._close(subject, cancels))
+        for subject, report in reports.items():
+            event = self._events.get(subject)
+            fresh = event is None
+            if event is None:
+                if len(self._events) >= self.rules.max_events:
+                    self._counters.drop(DispatchReason.TOO_MANY_EVENTS)
+                    continue
+                event_id = self._event_id_for(subject)
+                event = _Event(event_id, warning_key(report.kind, event_id), world.now, report)
+                self._events[subject] = event
+            change = self._serve(world, report, event, fresh, vehicles, decided, pushes, cancels)
+            if change is not None:
+                changes.append(change)
+        self._advise(world, advice, vehicles, pushes)
+        return Dispatch(tuple(pushes), tuple(cancels), tuple(changes))
+
+    def _close(self, subject: str, cancels: list[CancelPush]) -> EventChange:
+        event = self._events.pop(subject)
+        for session in event.told:
+            cancels.append(_cancel(event, session))
+        return EventChange(event.event_id, EventState.CLOSED, event.opened, event.report, event.warned, ())
+
+    def _serve(
+        self,
+        world: World,
+        report: HazardReport,
+        event: _Event,
+        fresh: bool,
+        vehicles: ConnectedVehicles,
+        decided: MonoNs,
+        pushes: list[Push],
+        cancels: list[CancelPush],
+    ) -> EventChange | None:
+        old, event.report = event.report, report
+        selection = select(report, vehicles, self._index, self.rules)
+        trace: list[TraceStep] = list(explain_event(world, report, decided)) if fresh else []
+        bodies: dict[object, _Body] = {}
+        before = event.warned
+        concerned: set[str] = set()
+        passed_over = {(vehicles.views[row].session, reason) for row, reason in selection.passed_over}
+        for _, reason in passed_over - event.passed_over:
+            self._counters.drop(reason)
+        event.passed_over = passed_over
+        for chosen in sorted(selection.chosen, key=lambda c: -c.severity):
+            session = vehicles.views[chosen.row].session
+            concerned.add(session)
+            held = event.told.get(session)
+            if held is not None:
+                held.concerned = world.mono
+                if not self._again(held, chosen, report, world.mono):
+                    continue
+            pushes.append(
+                self._push(world, event, chosen, held is None, fresh, vehicles, decided, bodies, trace)
+            )
+        for session in [s for s in event.told if s not in concerned]:
+            if world.mono - event.told[session].concerned >= self.rules.release_s * 1e9:
+                del event.told[session]
+                cancels.append(_cancel(event, session))
+        known = (old.severity, old.code) == (report.severity, report.code)
+        if not fresh and known and event.warned == before:
+            return None
+        return EventChange(event.event_id, EventState.OPEN, event.opened, report, event.warned, tuple(trace))
+
+    def _again(self, held: _Told, chosen: Chosen, report: HazardReport, mono: MonoNs) -> bool:
+        if chosen.severity is not held.severity or chosen.action.value != held.action:
+            return True
+        return mono - held.sent >= self.rules.refresh * report.ttl_ms * 1e6
+
+    def _push(
+        self,
+        world: World,
+        event: _Event,
+        chosen: Chosen,
+        first: bool,
+        fresh: bool,
+        vehicles: ConnectedVehicles,
+        decided: MonoNs,
+        bodies: dict[object, _Body],
+        trace: list[TraceStep],
+    ) -> Push:
+        view = vehicles.views[chosen.row]
+        marks: tuple[TraceMark, ...] = ()
+        if first:
+            trigger = chosen.trigger or (event.report.trigger if fresh else trigger_of(view))
+            selected = self._clock.mono()
+            marks = marks_of(trigger, decided, selected)
+            if view.session not in event.ever:
+                trace.append(explain_selection(world, view, chosen, selected, trigger.confirm_ns))
+                event.warned += 1
+                event.ever[view.session] = None
+                if len(event.ever) > _REMEMBERED:
+                    del event.ever[next(iter(event.ever))]
+        made = self._body(event, chosen, view.track_id, marks, bodies)
+        event.told[view.session] = _Told(chosen.severity, chosen.action.value, world.mono, world.mono)
+        return Push(
+            view.session,
+            FrameKind.WARNING,
+            event.key,
+            priority_of(chosen.severity),
+            self._clock.utc(),
+            event.report.ttl_ms,
+            made.body,
+            made.warning,
+        )
+
+    def _body(
+        self,
+        event: _Event,
+        chosen: Chosen,
+        receiver: int,
+        marks: tuple[TraceMark, ...],
+        bodies: dict[object, _Body],
+    ) -> _Body:
+        """Body of a warning, encoded once for all receivers that are told the same."""
+        report = event.report
+        distance = None if chosen.distance_m is None else round(chosen.distance_m, 1)
+        ttc = None if chosen.time_to_conflict_s is None else round(chosen.time_to_conflict_s, 2)
+        mine = any(party.track_id == receiver for party in report.parties)
+        same = (
+            chosen.severity,
+            chosen.action,
+            chosen.advised_speed_mps,
+            chosen.by == "link",
+            distance,
+            ttc,
+            receiver if mine else 0,
+            marks[:-1],
+        )
+        known = bodies.get(same)
+        if known is not None:
+            return known
+        lat, lon = self._plane.to_lat_lon(report.x_m, report.y_m)
+        lane = "" if report.lane is None or chosen.by == "link" else str(report.lane)[:_LANE_CHARS]
+        warning = Warning(
+            kind=report.kind,
+            severity=chosen.severity,
+            event_id=event.event_id,
+            trace_id=report.trigger.trace_id,
+            place=Place(lat, lon, lane),
+            action=chosen.action,
+            distance_m=distance,
+            time_to_conflict_s=ttc,
+            advised_speed_mps=chosen.advised_speed_mps,
+            parties=tuple(p for p in report.parties if p.track_id != receiver)[:_PARTIES],
+            evidence=report.evidence,
+            marks=marks,
+        )
+        made = _Body(warning, encode_body(warning))
+        bodies[same] = made
+        return made
+
+    def _advise(
+        self, world: World, advice: list[SignalAdvice], vehicles: ConnectedVehicles, pushes: list[Push]
+    ) -> None:
+        held, self._advice = self._advice, {}
+        for item in advice:
+            row = vehicles.row_of.get(item.track_id)
+            if row is None:
+                continue
+            view = vehicles.views[row]
+            lat, lon = self._plane.to_lat_lon(item.x_m, item.y_m)
+            place = Place(lat, lon, str(item.lane)[:_LANE_CHARS])
+            body = Advice(AdviceKind.SIGNAL_STATE, place, view.trace_id, item.values)
+            last = held.get(view.session)
+            due = last is None or world.mono - last[1] >= self.rules.refresh * item.ttl_ms * 1e6
+            if last is not None and not due and last[0].values == item.values:
+                self._advice[view.session] = last
+                continue
+            self._advice[view.session] = (body, world.mono)
+            pushes.append(
+                Push(
+                    view.session,
+                    FrameKind.ADVICE,
+                    _ADVICE_KEYS[body.kind],
+                    _ADVICE_PRIORITY,
+                    self._clock.utc(),
+                    item.ttl_ms,
+                    encode_body(body),
+                    body,
+                )
+            )
+
+
+def _sorted_out(outputs: Iterable[Output]) -> tuple[dict[str, HazardReport], list[SignalAdvice]]:
+    """Reports by subject, the worst first, and advice."""
+    reports: list[HazardReport] = []
+    advice: list[SignalAdvice] = []
+    for output in outputs:
+        if isinstance(output, HazardReport):
+            reports.append(output)
+        else:
+            advice.append(output)
+    by_subject: dict[str, HazardReport] = {}
+    for report in sorted(reports, key=lambda each: -each.severity):
+        by_subject.setdefault(report.subject, report)
+    return by_subject, advice
+
+
+def _cancel(event: _Event, session: str) -> CancelPush:
+    cancel = Cancel(CancelReason.RESOLVED, event.event_id, event.report.trigger.trace_id)
+    return CancelPush(session, event.key, priority_of(Severity.URGENT), encode_body(cancel), cancel)
