@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,7 +76,8 @@ class RoadGeometry:
     """Lanes and movements of a RoadMap on one local plane; immutable once built.
 
     lanes: by key, in the order of the map. movements: in the order of the map; movement_of: by key. order:
-    keys of the lanes as `match_many` numbers them. skipped: what of the map cannot be used, and why.
+    keys of the lanes as `match_many` numbers them. skipped: what of the map cannot be used, and why;
+    repaired: what is taken for something else than the map states.
     """
 
     def __init__(
@@ -83,13 +85,15 @@ class RoadGeometry:
         plane: LocalPlane,
         lanes: dict[LaneKey, LaneGeometry],
         movements: dict[MovementKey, Movement],
-        skipped: tuple[Skipped, ...],
+        skipped: tuple[Skipped, ...] = (),
+        repaired: tuple[Skipped, ...] = (),
     ) -> None:
         self.plane = plane
         self.lanes: Mapping[LaneKey, LaneGeometry] = MappingProxyType(lanes)
         self.movements: tuple[Movement, ...] = tuple(movements.values())
         self.movement_of: Mapping[MovementKey, Movement] = MappingProxyType(movements)
         self.skipped = skipped
+        self.repaired = repaired
         self.order: tuple[LaneKey, ...] = tuple(lanes)
         self._by_index = list(lanes.values())
         self._leaving: dict[LaneKey, tuple[Movement, ...]] = {}
@@ -114,32 +118,39 @@ class RoadGeometry:
     def from_map(cls, road_map: RoadMap, plane: LocalPlane) -> RoadGeometry:
         """Geometry of a map. What is broken in it stands in `skipped`; nothing is raised for it."""
         skipped: list[Skipped] = []
+        repaired: list[Skipped] = []
         lanes: dict[LaneKey, LaneGeometry] = {}
         for intersection in road_map.intersections:
+            entered = _entered(intersection)
             for lane in intersection.lanes:
                 key = LaneKey.of(intersection.id, lane.lane_id, lane.upstream)
                 if key in lanes:
                     skipped.append(Skipped(str(key), "another lane has this number"))
                     continue
+                if lane.lane_id in entered and _leads_nowhere(lane):
+                    repaired.append(
+                        Skipped(str(key), f"stated as {lane.direction}, but only led into: egress")
+                    )
+                    lane = _as_egress(lane)
                 built = _lane(key, lane, intersection, plane)
                 if built is None:
                     skipped.append(Skipped(str(key), "fewer than two distinct points"))
                 else:
                     lanes[key] = built
-        return cls(plane, lanes, _movements(road_map, lanes, skipped), tuple(skipped))
+        movements = _movements(road_map, lanes, skipped)
+        return cls(plane, lanes, movements, tuple(skipped), tuple(repaired))
 
     def match(
         self, x_m: float, y_m: float, yaw_rad: float | None = None, kinds: Collection[LaneKind] = VEHICLE
     ) -> LaneMatch | None:
         """Lane of the given kinds that a point lies on, with its direction of travel if that is known."""
-        foot = self._strips.nearest(_point(x_m, y_m), _angle(yaw_rad), self._mask(kinds))
-        i = int(foot.strip[0])
-        if i < 0:
+        foot = self._strips.nearest_one(x_m, y_m, yaw_rad, self._mask(kinds))
+        if foot is None:
             return None
+        i, along, across, confidence = foot
         lane = self._by_index[i]
-        along = float(foot.along_m[0])
         to_stop = None if lane.stop_line is None else lane.polyline.length_m - along
-        return LaneMatch(lane, along, float(foot.across_m[0]), to_stop, float(foot.confidence[0]))
+        return LaneMatch(lane, along, across, to_stop, confidence)
 
     def match_many(
         self, xy: Floats, yaw_rad: Floats | None = None, kinds: Collection[LaneKind] = VEHICLE
@@ -154,21 +165,15 @@ class RoadGeometry:
 
     def match_movement(self, x_m: float, y_m: float, yaw_rad: float | None = None) -> MovementMatch | None:
         """Movement whose path a point lies on, inside an intersection."""
-        foot = self._paths.nearest(_point(x_m, y_m), _angle(yaw_rad), self._every_path)
-        i = int(foot.strip[0])
-        if i < 0:
-            return None
-        return MovementMatch(
-            self.movements[i],
-            float(foot.along_m[0]),
-            float(foot.across_m[0]),
-            float(foot.confidence[0]),
-        )
+        foot = self._paths.nearest_one(x_m, y_m, yaw_rad, self._every_path)
+        return None if foot is None else MovementMatch(self.movements[foot[0]], *foot[1:])
 
     def on_carriageway(self, x_m: float, y_m: float, margin_m: float = 0.0) -> bool:
         """Whether a point lies on a lane of motor or rail vehicles, the path of a movement or a crosswalk,
         or within `margin_m` of one."""
-        return bool(self.on_carriageway_many(_point(x_m, y_m), margin_m)[0])
+        return self._strips.covers_one(x_m, y_m, self._mask(CARRIAGEWAY), margin_m) or self._paths.covers_one(
+            x_m, y_m, self._every_path, margin_m
+        )
 
     def on_carriageway_many(self, xy: Floats, margin_m: float = 0.0) -> NDArray[np.bool_]:
         """As `on_carriageway` for points of shape (n, 2): array (n,)."""
@@ -222,12 +227,28 @@ class RoadGeometry:
         return mask
 
 
-def _point(x_m: float, y_m: float) -> Floats:
-    return np.array(((x_m, y_m),), dtype=np.float64)
+def _entered(intersection: Intersection) -> set[int]:
+    """Lanes of an intersection that a connection of one of its ingress lanes leads into."""
+    return {
+        connection.lane_id
+        for lane in intersection.lanes
+        if lane.direction is Direction.INGRESS and lane.upstream is None
+        for connection in lane.connections
+        if connection.lane_id is not None and connection.remote in (None, intersection.id)
+    }
 
 
-def _angle(yaw_rad: float | None) -> Floats | None:
-    return None if yaw_rad is None else np.array((yaw_rad,), dtype=np.float64)
+def _leads_nowhere(lane: Lane) -> bool:
+    """Whether a lane is no egress lane yet nothing leads out of it: seen in maps in the field."""
+    drives = lane.kind in (LaneKind.VEHICLE, LaneKind.TRACKED)
+    return (
+        drives and lane.direction is not Direction.EGRESS and not lane.connections and lane.upstream is None
+    )
+
+
+def _as_egress(lane: Lane) -> Lane:
+    points = lane.points[::-1] if lane.direction is Direction.INGRESS else lane.points
+    return msgspec.structs.replace(lane, direction=Direction.EGRESS, points=points)
 
 
 def _lane(key: LaneKey, lane: Lane, intersection: Intersection, plane: LocalPlane) -> LaneGeometry | None:
@@ -306,9 +327,9 @@ def _target(
 def _movement(source: LaneGeometry, target: LaneGeometry, connection: Connection) -> Movement | None:
     if target is source or source.stop_line is None:
         return None
-    # A lane that serves both ways is entered at the end nearer to the stop line.
+    # A lane that is no egress lane, and no link to another node, is entered at the end nearer by.
     line = target.polyline
-    if target.direction is not Direction.EGRESS and not target.one_way:
+    if target.direction is not Direction.EGRESS and target.key.upstream is None:
         ends = np.hypot(*(line.points[[0, -1]] - source.stop_line).T)
         line = line if ends[0] <= ends[1] else line.reversed()
     end_yaw = line.yaw_at(0.0)

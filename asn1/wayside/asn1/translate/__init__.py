@@ -31,6 +31,7 @@ from wayside.asn1.translate import (
     _signal_states,
 )
 from wayside.asn1.translate._errors import TranslateError, TranslateReason
+from wayside.asn1.translate._perceived_objects import ParticipantNumbers
 from wayside.asn1.translate._signal_states import remember_greens
 from wayside.asn1.translate.event_codes import EventCode, code_of, event_code, itis_of
 from wayside.clock import UtcNs
@@ -118,20 +119,22 @@ def to_wire(
     timing: Literal["counting", "utc"] = "counting",
     greens: Mapping[tuple[IntersectionId, int], Light] | None = None,
     neighbours: Mapping[tuple[IntersectionId, int], IntersectionId] | None = None,
+    participants: ParticipantNumbers | None = None,
 ) -> Encoded:
     """MessageFrame value of a typed message, ready for the codec.
 
     timing: form of the times in a CSAE SPAT. greens: last green of each signal group (`remember_greens`),
     which tells a J2735 receiver a protected yellow from a permissive one. neighbours: for a CSAE MAP, the
-    node at the other end of each approach. Raises TranslateError: UNSUPPORTED for a dialect or message
+    node at the other end of each approach. participants: numbers of a sender's objects in its RSMs. Raises TranslateError: UNSUPPORTED for a dialect or message
     without a translator, OUT_OF_RANGE, TOO_MANY (`split`), MISSING for something that the dialect demands,
     MALFORMED for a message with a member of a wrong type.
     """
     if dialect not in DIALECTS:
         raise TranslateError(TranslateReason.UNSUPPORTED, f"no translator for dialect {dialect}")
     lost: list[str] = []
+    options = _Options(timing, greens or {}, neighbours or {}, participants)
     try:
-        value = _write(dialect == CSAE53_2020, message, lost, timing, greens or {}, neighbours or {})
+        value = _write(dialect == CSAE53_2020, message, lost, options)
     except _SHAPE as error:
         raise TranslateError(
             TranslateReason.MALFORMED, f"not a well-formed message: {type(error).__name__}: {error}"
@@ -139,24 +142,24 @@ def to_wire(
     return Encoded(value, tuple(lost))
 
 
-def _write(
-    csae: bool,
-    message: Message,
-    lost: list[str],
-    timing: Literal["counting", "utc"],
-    greens: Mapping[tuple[IntersectionId, int], Light],
-    neighbours: Mapping[tuple[IntersectionId, int], IntersectionId],
-) -> Any:
+class _Options(NamedTuple):
+    timing: Literal["counting", "utc"]
+    greens: Mapping[tuple[IntersectionId, int], Light]
+    neighbours: Mapping[tuple[IntersectionId, int], IntersectionId]
+    participants: ParticipantNumbers | None
+
+
+def _write(csae: bool, message: Message, lost: list[str], options: _Options) -> Any:
     if csae:
         match message:
             case BasicSafety():
                 return "bsmFrame", _basic_safety.write_csae(message, lost)
             case PerceivedObjects():
-                return "rsmFrame", _perceived_objects.write_csae(message, lost)
+                return "rsmFrame", _perceived_objects.write_csae(message, lost, options.participants)
             case SignalStates():
-                return "spatFrame", _signal_states.write_csae(message, lost, timing)
+                return "spatFrame", _signal_states.write_csae(message, lost, options.timing)
             case RoadMap():
-                return "mapFrame", _road_map_csae.write_csae(message, lost, neighbours)
+                return "mapFrame", _road_map_csae.write_csae(message, lost, options.neighbours)
             case RoadEvents():
                 return "rsiFrame", _road_events_csae.write_csae(message, lost)
     else:
@@ -166,7 +169,7 @@ def _write(
             case PerceivedObjects():
                 return {"messageId": 41, "value": _perceived_objects.write_j2735(message, lost)}
             case SignalStates():
-                return {"messageId": 19, "value": _signal_states.write_j2735(message, lost, greens)}
+                return {"messageId": 19, "value": _signal_states.write_j2735(message, lost, options.greens)}
             case RoadMap():
                 return {"messageId": 18, "value": _road_map_j2735.write_j2735(message, lost)}
             case RoadEvents():
@@ -189,6 +192,7 @@ __all__ = [
     "DIALECTS",
     "Encoded",
     "EventCode",
+    "ParticipantNumbers",
     "TranslateError",
     "TranslateReason",
     "Translated",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -88,6 +88,33 @@ _MEASUREMENT_MS = 1500
 _REACH = 32767
 
 
+class ParticipantNumbers:
+    """Numbers 1..255 for the objects of one sender, the same for an object as long as it is seen.
+
+    The number that was used longest ago is given away first. One sender keeps one of these.
+    Source: T/CSAE 159-2020, RSM: participants have unique numbers 1..255.
+    """
+
+    def __init__(self) -> None:
+        self._number: dict[int, int] = {}
+        self._free = list(range(255, 0, -1))
+
+    def of(self, object_ids: Iterable[int]) -> list[int]:
+        """Numbers of the objects of one message. Raises TranslateError(TOO_MANY) beyond 255 objects."""
+        wanted = list(object_ids)
+        limit(len(wanted), 255, "objects")
+        for object_id in wanted:
+            known = self._number.pop(object_id, None)
+            if known is not None:
+                self._number[object_id] = known
+        for object_id in wanted:
+            if object_id not in self._number:
+                if not self._free:
+                    self._free.append(self._number.pop(next(iter(self._number))))
+                self._number[object_id] = self._free.pop()
+        return [self._number[object_id] for object_id in wanted]
+
+
 def split(message: PerceivedObjects, objects_each: int) -> Iterator[PerceivedObjects]:
     """The same objects over as many messages as it takes, in order, message counts running on modulo 128."""
     for i in range(0, max(len(message.objects), 1), objects_each):
@@ -158,11 +185,13 @@ def _newest(objects: list[PerceivedObject] | tuple[PerceivedObject, ...]) -> int
     return max((o.utc_ns for o in objects if o.utc_ns is not None), default=None)
 
 
-def write_csae(message: PerceivedObjects, lost: Lost) -> Fields:
+def write_csae(
+    message: PerceivedObjects, lost: Lost, participants: ParticipantNumbers | None = None
+) -> Fields:
     """RSM: the unit's own entry (ptcId 0, type rsu, at the reference), then the objects.
 
-    Objects keep their numbers; 0 and a number used twice give way to the highest free one of 1..255, noted
-    as lost. Raises TranslateError(TOO_MANY) beyond 15 objects: `split` before. Source: T/CSAE 159-2020, RSM.
+    Objects take their numbers from `participants`; without it they keep their own, and 0 and a number used
+    twice give way to the highest free one of 1..255, noted as lost. Raises TranslateError(TOO_MANY) beyond 15 objects: `split` before. Source: T/CSAE 159-2020, RSM.
     """
     limit(len(message.objects), RSM_OBJECTS, "objects")
     moment = message.utc_ns if message.utc_ns is not None else _newest(message.objects)
@@ -181,7 +210,10 @@ def write_csae(message: PerceivedObjects, lost: Lost) -> Fields:
         lost.append(f"equipment: {message.equipment}")
     if message.reference_accuracy is not None:
         lost.append("reference_accuracy")
-    numbers = _numbers(message.objects, lost)
+    if participants is None:
+        numbers = _own_numbers(message.objects, lost)
+    else:
+        numbers = participants.of(item.object_id for item in message.objects)
     return {
         "msgCnt": count(message.msg_count, 127, "msg_count"),
         "id": write_octets(pad_free(message.source_id, 4), 8, lost, "source_id"),
@@ -194,7 +226,7 @@ def write_csae(message: PerceivedObjects, lost: Lost) -> Fields:
     }
 
 
-def _numbers(objects: tuple[PerceivedObject, ...], lost: Lost) -> list[int]:
+def _own_numbers(objects: tuple[PerceivedObject, ...], lost: Lost) -> list[int]:
     used: set[int] = set()
     numbers: list[int] = []
     wanted = {o.object_id for o in objects}

@@ -17,6 +17,7 @@ _HALF_CIRCLE = 1_800_000_000
 
 # CSAE PositionOffsetLL: alternatives by growing size, each with its bound 2^n.
 _LL = tuple((f"position-LL{i + 1}", 1 << bits) for i, bits in enumerate((11, 13, 15, 17, 21, 23)))
+_LL_NAMES = frozenset((*(name for name, _ in _LL), "position-LatLon"))
 # CSAE VerticalOffset: likewise; the lowest value of each means unavailable.
 _V = tuple((f"offset{i + 1}", 1 << bits) for i, bits in enumerate((6, 7, 8, 9, 10, 11)))
 _V_UNAVAILABLE = {name: -bound for name, bound in _V}
@@ -74,7 +75,7 @@ def write_position(position: Position, lost: Lost, at: str) -> dict[str, Any]:
 def read_offset(reference: Position, value: dict[str, Any], lost: Lost, at: str) -> Position | None:
     """Position of a CSAE PositionOffsetLLV; None where it is unavailable or no place on earth."""
     kind, offset = alternative(value["offsetLL"])
-    if not kind:
+    if kind not in _LL_NAMES:
         return None
     elevation = _read_vertical(reference, value.get("offsetV"), lost, at)
     if kind == "position-LatLon":

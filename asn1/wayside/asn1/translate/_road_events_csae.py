@@ -258,4 +258,6 @@ def _write_text(text: str, lost: Lost, at: str) -> tuple[str, str | bytes]:
     if len(octets) > _TEXT:
         lost.append(f"{at}.text: cut to {_TEXT} octets")
         octets = octets[:_TEXT].decode("gb2312", "ignore").encode("gb2312")
+    if octets.isascii():
+        return "textString", octets.decode("ascii")
     return "textGB2312", octets

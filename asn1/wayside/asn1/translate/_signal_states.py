@@ -311,11 +311,11 @@ def _write_csae_state(
 
 
 def _write_counting(event: SignalEvent, moment: int, lost: Lost, at: str, current: bool) -> Fields:
-    start = _write_remaining(event.start_utc_ns, moment, lost, at + ".start_utc_ns")
-    if current:
-        if event.start_utc_ns is not None:
-            lost.append(f"{at}.start_utc_ns: counted as running")
-        start = 0
+    start = 0
+    if not current:
+        start = _write_remaining(event.start_utc_ns, moment, lost, at + ".start_utc_ns")
+    elif event.start_utc_ns is not None:
+        lost.append(f"{at}.start_utc_ns: counted as running")
     likely = _write_remaining(event.likely_end_utc_ns, moment, lost, at + ".likely_end_utc_ns")
     if start == 0 and likely == 0:
         lost.append(f"{at}.likely_end_utc_ns: reads as unknown")
