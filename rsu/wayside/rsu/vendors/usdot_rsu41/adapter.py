@@ -116,8 +116,10 @@ class UsdotRsu41(Adapter):
             self.tasks.start(self._decode_all(), "decoder")
 
     async def _shut(self) -> None:
-        for transport in (*self._senders.values(), *self._listeners.values()):
+        for transport in self._senders.values():
             transport.close()
+        for listener in self._listeners.values():
+            listener.close()
         self._senders.clear()
         self._listeners.clear()
         # A transport gives its socket back on the loop's next turn.

@@ -14,7 +14,7 @@ Received = Callable[[bytes, str], None]
 
 
 class Listener:
-    """One unit's share of a port. `stranger` is called with a datagram that belongs to no unit of the port."""
+    """One unit's share of a port. `stranger` is called for a datagram of no unit of the port."""
 
     def __init__(self, sources: frozenset[str], received: Received, stranger: Callable[[], None]) -> None:
         self.sources = sources
@@ -36,7 +36,7 @@ class Listener:
 
 
 class _Port(asyncio.DatagramProtocol):
-    def __init__(self, closed: Callable[[], None]) -> None:
+    def __init__(self, closed: Callable[[], object]) -> None:
         self.listeners: list[Listener] = []
         self.transport: asyncio.DatagramTransport | None = None
         self.address: tuple[str, int] = ("", 0)
@@ -78,7 +78,7 @@ async def listen(host: str, port: int, listener: Listener) -> Listener:
     async with ports.lock:
         shared = ports.open.get(key) if port else None
         if shared is None:
-            shared = _Port(lambda: ports.open.pop(key, None) and None)
+            shared = _Port(lambda: ports.open.pop(key, None))
             transport, _ = await loop.create_datagram_endpoint(lambda: shared, local_addr=key)
             shared.transport = transport
             name = transport.get_extra_info("sockname")
