@@ -111,6 +111,7 @@ class LinkServer:
             max_frame_size=self.rules.max_frame_bytes,
             enable_auto_pong=False,
             enable_auto_ping=False,
+            use_aiofastnet=False,  # the loops' own transports: a failed handshake is no error of ours
             read_buffer_init_size=2_048,
             logger_name=_picows_log,
             backlog=1_024,
