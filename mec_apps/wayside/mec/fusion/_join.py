@@ -17,13 +17,16 @@ _SURE = 1.0
 _DOUBT_S = 0.3
 _OUTSIDE_S = 0.5
 _NEVER = 1e6
+_CLOSE = 0.35
+_FAR = 2.5
+_MUCH_BETTER = 0.6
 
 
 class Joiner:
     """Finds which perceived track is which speaking vehicle, so that a vehicle is never there twice.
 
-    A pair is joined at once where nothing else is near, and after 0.3 s of agreement where something is; it
-    is parted after 0.5 s of disagreement. A joined pair is published under the vehicle's identity, which is
+    A pair is joined at once where nothing else is near or the two agree well, and after 0.3 s otherwise; it
+    is parted after 0.5 s of disagreement, or of agreeing much better with another track that is free. A joined pair is published under the vehicle's identity, which is
     the perceived track's where that was there first. Pure; bounded by the tracks and vehicles it is given.
     Source: own.
     """
@@ -52,21 +55,26 @@ class Joiner:
             return
         cost = _costs(everyone, state, rows, time_s) if len(rows) else np.zeros((len(everyone), 0))
         taken = np.zeros(len(rows), dtype=bool)
+        for vehicle in everyone:
+            k = None if vehicle.joined is None else row_of.get(vehicle.joined)
+            if k is not None:
+                taken[k] = True
+        best_free = np.where(taken[None, :], _NEVER, cost).min(axis=1, initial=_NEVER)
         free: list[int] = []
         for v, vehicle in enumerate(everyone):
             k = None if vehicle.joined is None else row_of.get(vehicle.joined)
-            if k is None or self._parted(vehicle, float(cost[v, k]), dt):
+            if k is None or self._parted(vehicle, float(cost[v, k]), float(best_free[v]), dt):
                 self._part(vehicle, alive=k is not None)
                 free.append(v)
-            else:
-                taken[k] = True
+                if k is not None:
+                    taken[k] = False
         self._find(everyone, free, state, rows, cost, taken, dt)
         for vehicle in everyone:
             if not vehicle.identity:
                 vehicle.identity = self._ids.take()
 
-    def _parted(self, vehicle: Vehicle, cost: float, dt: float) -> bool:
-        if cost < 2.5:
+    def _parted(self, vehicle: Vehicle, cost: float, best_free: float, dt: float) -> bool:
+        if cost < _FAR and cost < best_free + _MUCH_BETTER:
             self._outside_s.pop(vehicle.identity, None)
             return False
         outside = self._outside_s.get(vehicle.identity, 0.0) + dt
@@ -107,7 +115,8 @@ class Joiner:
             vehicle, core = everyone[free[p]], int(state.marks[rows[k], ID])
             alone = near[p].sum() == 1 and near[:, k].sum() == 1
             key = (id(vehicle), core)
-            score = self._scores.get(key, 0.0) + (_SURE if alone else dt / _DOUBT_S)
+            sure = alone or matrix[p, k] < _CLOSE
+            score = self._scores.get(key, 0.0) + (_SURE if sure else dt / _DOUBT_S)
             if score >= _SURE:
                 self._join(vehicle, core)
             else:

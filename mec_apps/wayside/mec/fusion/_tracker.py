@@ -77,6 +77,9 @@ class Tracker:
     def scan(self, time_s: float, scan: Measurement, serial: int, source_bit: int) -> None:
         """Take one scan. serial: its number in the order of arrival. source_bit: of its sensor, 0..61."""
         state, settings = self.state, self.settings
+        recent = state.values[:, SEEN_S] > time_s - settings.coast_s
+        if not recent.all():
+            state.keep(recent)
         predict(state, time_s, settings)
         self._rotate_sources(time_s)
         tracks, detections, near = associate(state, scan, settings)
@@ -101,7 +104,7 @@ class Tracker:
         fresh &= ~near
         if fresh.any():
             self._birth(np.flatnonzero(fresh), time_s, scan, serial, source_bit)
-        self._prune(time_s)
+        self._prune()
 
     def _rotate_sources(self, time_s: float) -> None:
         slot = math.floor(time_s / _SOURCE_SLOT_S)
@@ -160,12 +163,12 @@ class Tracker:
             found = self.births[serial, detection] = self._ids.take()
         return found
 
-    def _prune(self, time_s: float) -> None:
+    def _prune(self) -> None:
         state, settings = self.state, self.settings
         if not len(state):
             return
         values = state.values
-        keep = (values[:, SCORE] > 0.0) & (values[:, SEEN_S] > time_s - settings.coast_s)
+        keep = values[:, SCORE] > 0.0
         keep &= state.cov[:, 0, 0] + state.cov[:, 1, 1] < settings.coarse_m**2 * 4.0
         self._drop_doubles(keep)
         if not keep.all():
