@@ -26,10 +26,10 @@ from wayside.rsu._states import AckLevel, Capabilities, DeliveryState, DeviceSta
 from wayside.rsu._vendors import (
     VendorInfo,
     find_vendor,
+    known_vendors,
     profile_names,
     read_config,
     read_profile,
-    vendors,
 )
 
 __all__ = [
@@ -67,10 +67,10 @@ __all__ = [
     "find_vendor",
     "frame_name",
     "is_stream",
+    "known_vendors",
     "new_msg_uid",
     "profile_names",
     "read_config",
     "read_faults",
     "read_profile",
-    "vendors",
 ]

@@ -38,7 +38,7 @@ class VendorInfo(msgspec.Struct, frozen=True, kw_only=True):
     checks: Callable[[], tuple[Check, ...]]
 
 
-def vendors() -> dict[str, VendorInfo]:
+def known_vendors() -> dict[str, VendorInfo]:
     """Built-in vendors and those of the entry-point group `wayside.rsu.vendors`, by id.
 
     A built-in cannot be replaced by an entry point of the same id. Raises RsuError CONFIG for one.
@@ -56,7 +56,7 @@ def vendors() -> dict[str, VendorInfo]:
 
 def find_vendor(vendor: str) -> VendorInfo:
     """A vendor by its id. Raises RsuError CONFIG."""
-    known = vendors()
+    known = known_vendors()
     if vendor not in known:
         advice = f"known vendors: {', '.join(sorted(known))}"
         raise RsuError(RsuReason.CONFIG, f"no vendor {vendor}", advice=advice)
