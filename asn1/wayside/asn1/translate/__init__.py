@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from wayside.asn1.messages import (
     BasicSafety,
     IntersectionId,
@@ -23,16 +25,19 @@ from wayside.asn1.messages import (
 )
 from wayside.asn1.translate import (
     _basic_safety,
-    _perceived_objects,
+    _perceived_objects_csae,
+    _perceived_objects_j2735,
     _road_events_csae,
     _road_events_j2735,
     _road_map_csae,
     _road_map_j2735,
-    _signal_states,
+    _signal_states_csae,
+    _signal_states_j2735,
 )
 from wayside.asn1.translate._errors import TranslateError, TranslateReason
-from wayside.asn1.translate._perceived_objects import ParticipantNumbers
-from wayside.asn1.translate._signal_states import remember_greens
+from wayside.asn1.translate._perceived_objects_csae import RSM_OBJECTS, ParticipantNumbers
+from wayside.asn1.translate._perceived_objects_j2735 import SDSM_OBJECTS
+from wayside.asn1.translate._signal_times import remember_greens
 from wayside.asn1.translate.event_codes import EventCode, code_of, event_code, itis_of
 from wayside.clock import UtcNs
 
@@ -61,16 +66,16 @@ _Read = Callable[[dict[str, Any], UtcNs, list[str]], Message]
 _READ_CSAE: dict[str, _Read] = {
     "bsmFrame": _basic_safety.read_csae,
     "mapFrame": _road_map_csae.read_csae,
-    "rsmFrame": _perceived_objects.read_csae,
-    "spatFrame": _signal_states.read_csae,
+    "rsmFrame": _perceived_objects_csae.read_csae,
+    "spatFrame": _signal_states_csae.read_csae,
     "rsiFrame": _road_events_csae.read_csae,
 }
 _READ_J2735: dict[int, _Read] = {
     18: _road_map_j2735.read_j2735,
-    19: _signal_states.read_j2735,
+    19: _signal_states_j2735.read_j2735,
     20: _basic_safety.read_j2735,
     31: _road_events_j2735.read_j2735,
-    41: _perceived_objects.read_j2735,
+    41: _perceived_objects_j2735.read_j2735,
 }
 # What a value that has not the dialect's shape makes the readers and writers raise.
 _SHAPE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
@@ -125,9 +130,11 @@ def to_wire(
 
     timing: form of the times in a CSAE SPAT. greens: last green of each signal group (`remember_greens`),
     which tells a J2735 receiver a protected yellow from a permissive one. neighbours: for a CSAE MAP, the
-    node at the other end of each approach. participants: numbers of a sender's objects in its RSMs. Raises TranslateError: UNSUPPORTED for a dialect or message
-    without a translator, OUT_OF_RANGE, TOO_MANY (`split`), MISSING for something that the dialect demands,
-    MALFORMED for a message with a member of a wrong type.
+    node at the other end of each approach. participants: numbers of a sender's objects in its RSMs.
+
+    Raises TranslateError: UNSUPPORTED for a dialect or message without a translator, OUT_OF_RANGE, TOO_MANY
+    (`split`), MISSING for something that the dialect demands, MALFORMED for a message with a member of a
+    wrong type.
     """
     if dialect not in DIALECTS:
         raise TranslateError(TranslateReason.UNSUPPORTED, f"no translator for dialect {dialect}")
@@ -155,9 +162,9 @@ def _write(csae: bool, message: Message, lost: list[str], options: _Options) -> 
             case BasicSafety():
                 return "bsmFrame", _basic_safety.write_csae(message, lost)
             case PerceivedObjects():
-                return "rsmFrame", _perceived_objects.write_csae(message, lost, options.participants)
+                return "rsmFrame", _perceived_objects_csae.write_csae(message, lost, options.participants)
             case SignalStates():
-                return "spatFrame", _signal_states.write_csae(message, lost, options.timing)
+                return "spatFrame", _signal_states_csae.write_csae(message, lost, options.timing)
             case RoadMap():
                 return "mapFrame", _road_map_csae.write_csae(message, lost, options.neighbours)
             case RoadEvents():
@@ -167,9 +174,12 @@ def _write(csae: bool, message: Message, lost: list[str], options: _Options) -> 
             case BasicSafety():
                 return {"messageId": 20, "value": _basic_safety.write_j2735(message, lost)}
             case PerceivedObjects():
-                return {"messageId": 41, "value": _perceived_objects.write_j2735(message, lost)}
+                return {"messageId": 41, "value": _perceived_objects_j2735.write_j2735(message, lost)}
             case SignalStates():
-                return {"messageId": 19, "value": _signal_states.write_j2735(message, lost, options.greens)}
+                return {
+                    "messageId": 19,
+                    "value": _signal_states_j2735.write_j2735(message, lost, options.greens),
+                }
             case RoadMap():
                 return {"messageId": 18, "value": _road_map_j2735.write_j2735(message, lost)}
             case RoadEvents():
@@ -184,8 +194,16 @@ def split(dialect: str, message: PerceivedObjects) -> Iterator[PerceivedObjects]
     """
     if dialect not in DIALECTS:
         raise TranslateError(TranslateReason.UNSUPPORTED, f"no translator for dialect {dialect}")
-    each = _perceived_objects.RSM_OBJECTS if dialect == CSAE53_2020 else _perceived_objects.SDSM_OBJECTS
-    return _perceived_objects.split(message, each)
+    return _parts(message, RSM_OBJECTS if dialect == CSAE53_2020 else SDSM_OBJECTS)
+
+
+def _parts(message: PerceivedObjects, objects_each: int) -> Iterator[PerceivedObjects]:
+    for i in range(0, max(len(message.objects), 1), objects_each):
+        yield msgspec.structs.replace(
+            message,
+            objects=message.objects[i : i + objects_each],
+            msg_count=(message.msg_count + i // objects_each) % 128,
+        )
 
 
 __all__ = [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from wayside.asn1.messages import Acceleration, EllipseAccuracy, Size
+from wayside.asn1.messages import Acceleration, EllipseAccuracy, PerceivedObject, Size
 from wayside.asn1.translate._names import WHEEL_BRAKES, enum_name, given
 from wayside.asn1.translate._units import (
     ACCELERATION_MPS2,
@@ -159,3 +160,8 @@ def write_brakes(
         marks = ("unavailable",) if wheels is None else wheels
         value["wheelBrakes"] = WHEEL_BRAKES.write(marks, lost, "wheel_brakes")
     return value
+
+
+def newest(objects: Iterable[PerceivedObject]) -> int | None:
+    """Latest moment of the objects' values, None where none is known."""
+    return max((o.utc_ns for o in objects if o.utc_ns is not None), default=None)

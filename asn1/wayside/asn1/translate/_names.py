@@ -109,8 +109,7 @@ def write_ascii(text: str, high: int, lost: Lost, at: str) -> str | None:
     return plain or None
 
 
-EVENT_FLAGS_2024 = BitNames(
-    13,
+_EVENT_FLAGS = (
     "eventHazardLights",
     "eventStopLineViolation",
     "eventABSactivated",
@@ -124,9 +123,9 @@ EVENT_FLAGS_2024 = BitNames(
     "eventFlatTire",
     "eventDisabledVehicle",
     "eventAirBagDeployment",
-    "eventJackKnife",
 )
-EVENT_FLAGS_CSAE = BitNames(13, *EVENT_FLAGS_2024._names[:13])
+EVENT_FLAGS_CSAE = BitNames(13, *_EVENT_FLAGS)
+EVENT_FLAGS_2024 = BitNames(13, *_EVENT_FLAGS, "eventJackKnife")
 EXTERIOR_LIGHTS = BitNames(
     9,
     "lowBeamHeadlightsOn",
