@@ -165,8 +165,8 @@ class Crossing:
                         kind, (2.1, 0.8)
                     )
                     waiting = leg in (0, 2)
-                    speed = 0.0 if waiting else 11.0 + chance.random() * 3
-                    start = 3 + self.stop_m + 15 * k + 6 * chance.random()
+                    speed = 0.0 if waiting else 11.0 + n
+                    start = 3 + self.stop_m + 15 * k + (2 if waiting else 22 * k + 9 * n)
                     travel = self.leg_m - 12.0
                     along = (
                         start if waiting else self.leg_m - ((self.leg_m - start + speed * second) % travel)
@@ -275,7 +275,7 @@ class Crossing:
             participants=tuple(self._participants(second)),
             signals=self.signals(second),
             rsus=(
-                LiveRsu("rsu-north", "usdot_rsu41", "up", north[1], north[0], 0.2, 5_312, 18_440),
+                LiveRsu("rsu-north", "usdot_rsu41", "online", north[1], north[0], 0.2, 5_312, 18_440),
                 LiveRsu("rsu-south", "usdot_rsu41", "degraded", south[1], south[0], 4.8, 2_120, 7_904),
             ),
             events=self.events(utc_ns) if with_events else (),

@@ -43,10 +43,14 @@ export class AgeMeter {
   }
 }
 
-/** Keeps one WebSocket open and hands its messages to `onMessage`; reconnects with growing, jittered pauses. */
+/**
+ * Keeps one WebSocket open and hands its messages to `onMessage`; reconnects with growing, jittered pauses.
+ * `site()` says which site it asks for, null for all.
+ */
 export class Feed {
-  constructor(onMessage) {
+  constructor(onMessage, site) {
     this.onMessage = onMessage;
+    this.site = site;
     this.connected = false;
     this.tried = false;
     this.attempts = 0;
@@ -57,6 +61,7 @@ export class Feed {
 
   #open() {
     const address = new URL("/api/live", location.href);
+    if (this.site() !== null) address.searchParams.set("site", this.site());
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     this.socket = socket;

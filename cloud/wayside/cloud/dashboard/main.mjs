@@ -72,7 +72,7 @@ const act = {
     applyTheme();
     draw();
   },
-  fit: () => map?.fit(true),
+  fit: () => map?.fit(true, true),
 };
 
 function applyTheme() {
@@ -137,7 +137,7 @@ function onMessage(message) {
     if (message.view.site !== page.site) return;
     page.view = message.view;
     age.saw(message.view.utc_ns / 1e6, message.age_ms);
-    tell();
+    if (tell()) draw();
     map?.show(message.view, page.edgeNowMs);
     if (lanesOf === null) loadLanesSoon();
   } else if (message.type === "events" && message.site === page.site && eventsTimer === null) {
@@ -157,11 +157,14 @@ function loadLanesSoon() {
   }, 500);
 }
 
+// Bring up to date what may be claimed of the data; true when that has changed.
 function tell() {
+  const before = page.connection;
   page.ageMs = age.ageMs();
   page.edgeNowMs = age.edgeNowMs();
   page.connection = connectionState(feed, page.ageMs);
   document.documentElement.dataset.connection = page.connection;
+  return page.connection !== before;
 }
 
 function draw() {
@@ -181,7 +184,7 @@ try {
 } catch {
   page.mapFailed = true; // no WebGL; the panels say what they know
 }
-feed = new Feed(onMessage);
+feed = new Feed(onMessage, () => page.site);
 draw();
 refresh();
 setInterval(draw, PANEL_MS);

@@ -1,9 +1,12 @@
 // The map: lanes, signals, road users, roadside units and hazards of one site.
 
 import { Map as MapView, Marker } from "./vendor/maplibre-gl.mjs";
+import { health } from "./equipment.mjs";
 import { boundsOf, cleanLanes, junctions, participantFeatures, stopLines } from "./shapes.mjs";
 import { duration, named, t } from "./text.mjs";
 
+// What is shown of the ways to an intersection at first.
+const APPROACH_M = 48;
 const EMPTY = { type: "FeatureCollection", features: [] };
 const COLOURS = {
   dark: {
@@ -83,11 +86,11 @@ export class SiteMap {
       fadeDuration: 0,
       canvasContextAttributes: { preserveDrawingBuffer: true },
     });
-    this.map.keyboard.enable();
     this.ready = new Promise((resolve) => this.map.once("load", resolve)).then(() => this.#addLayers());
     this.signals = new Markers(this.map, () => element("signal", '<i></i><b></b>'), dressSignal);
     this.rsus = new Markers(this.map, () => element("rsu", ICONS.rsu), dressRsu);
     this.hazards = new Markers(this.map, (item) => makeHazard(item, onSelect), dressHazard);
+    this.map.on("zoomend", () => this.#redraw());
     const resize = new ResizeObserver(() => this.map.resize());
     resize.observe(container);
   }
@@ -119,7 +122,7 @@ export class SiteMap {
     this.loaded = true;
     this.setTheme(this.theme);
     if (this.lanes.length) this.#drawLanes();
-    if (this.view) this.show(this.view, this.edgeNowMs);
+    this.#redraw();
   }
 
   /** Change to the `dark` or `light` colours. */
@@ -154,6 +157,11 @@ export class SiteMap {
     this.fitted = false;
     if (this.loaded) this.#drawLanes();
     this.fit();
+    this.#redraw();
+  }
+
+  #redraw() {
+    if (this.view) this.show(this.view, this.edgeNowMs);
   }
 
   #drawLanes() {
@@ -169,9 +177,12 @@ export class SiteMap {
     this.map.getSource("junctions").setData({ type: "FeatureCollection", features: junctions(this.lanes) });
   }
 
-  /** Bring the whole site into view. */
-  fit(animate = false) {
-    const bounds = boundsOf(this.lanes, this.view?.participants ?? []);
+  /** Bring the intersections into view, or with `whole` all lanes. */
+  fit(whole = false, animate = false) {
+    const lanes = this.lanes.flatMap((lane) => lane.geometry.coordinates);
+    const middle = junctions(this.lanes).flatMap((junction) => junction.geometry.coordinates[0]);
+    const people = (this.view?.participants ?? []).map((p) => [p.lon_deg, p.lat_deg]);
+    const bounds = (!whole && boundsOf(middle, APPROACH_M)) || boundsOf(lanes) || boundsOf(people, APPROACH_M);
     if (!bounds) return;
     this.fitted = true;
     const smooth = animate && !matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -246,8 +257,8 @@ function dressSignal(node, item) {
 }
 
 function dressRsu(node, item) {
-  node.dataset.state = item.state;
-  node.title = `${item.device_id} · ${item.state}`;
+  node.dataset.health = health(item.state);
+  node.title = `${item.device_id} · ${named(`device_state.${item.state}`, item.state)}`;
 }
 
 function makeHazard(item, onSelect) {

@@ -2,14 +2,12 @@
 
 import { h } from "./vendor/preact.mjs";
 import htm from "./vendor/htm.mjs";
+import { health } from "./equipment.mjs";
 import { duration, named, t } from "./text.mjs";
 
 export const html = htm.bind(h);
 
 const STAGES = ["ingested", "fused", "decided", "selected", "written", "received", "called"];
-const HEALTHY = new Set(["up", "connected", "ready", "ok", "online", "running", "active"]);
-const TROUBLED = new Set(["degraded", "connecting", "probing", "reconnecting", "stale", "starting"]);
-
 const kindName = (kind) => named(`kind.${kind}`, kind.toUpperCase());
 const severityName = (severity) => named(`severity.${severity}`, String(severity));
 
@@ -61,7 +59,7 @@ export function Legend({ act }) {
   return html`
     <details open=${open}>
       <summary>${t("legend")}</summary>
-      <ul>${entries.map((name) => html`<li><i class="key ${name}"></i>${t(`legend.${name}`)}</li>`)}</ul>
+      <ul>${entries.map((name) => html`<li><i class="key key-${name}"></i>${t(`legend.${name}`)}</li>`)}</ul>
     </details>
     <button class="tool" type="button" onClick=${act.fit}>${t("map.fit")}</button>
   `;
@@ -162,11 +160,6 @@ function plain(value) {
   return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
 }
 
-function health(state) {
-  if (HEALTHY.has(state)) return "good";
-  return TROUBLED.has(state) ? "fair" : "bad";
-}
-
 function Equipment({ page }) {
   const rsus = (page.view?.rsus ?? []).map((rsu) => ({
     id: rsu.device_id,
@@ -192,7 +185,7 @@ function Equipment({ page }) {
       <li key=${device.id} data-health=${health(device.state)}>
         <i></i>
         <div><strong>${device.id}</strong><small>${[device.what, device.vendor].filter(Boolean).join(" · ")}</small></div>
-        <div class="end"><b>${device.state}</b><small>${device.heard}</small><small>${device.traffic}</small></div>
+        <div class="end"><b>${named(`device_state.${device.state}`, device.state)}</b><small>${device.heard}</small><small>${device.traffic}</small></div>
       </li>
     `)}
   </ul>`;
@@ -206,7 +199,7 @@ function Recent({ page }) {
       return html`
         <li key=${event.event_id} data-severity=${event.severity}>
           <i></i>
-          <div><strong>${kindName(event.kind)}</strong><small>${new Date(event.opened_utc_ns / 1e6).toLocaleTimeString(document.documentElement.lang)}</small></div>
+          <div><strong>${kindName(event.kind)}</strong><small>${new Date(event.opened_utc_ns / 1e6).toLocaleTimeString(document.documentElement.lang, { hour12: false })}</small></div>
           <div class="end"><b>${lasted === null ? t("recent.open") : t("recent.lasted", { age: duration(lasted) })}</b><small>${t("hazard.warned", { n: event.warned })}</small></div>
         </li>
       `;

@@ -132,13 +132,13 @@ function hull(points) {
   return [...half(sorted), ...half(sorted.reverse())];
 }
 
-/** South-west and north-east corner of lanes or, without any, of participants. */
-export function boundsOf(lanes, participants) {
-  const points = lanes.length
-    ? lanes.flatMap((lane) => lane.geometry.coordinates)
-    : participants.map((p) => [p.lon_deg, p.lat_deg]);
+/** South-west and north-east corner of points [lon, lat] with `marginM` metres around; null without points. */
+export function boundsOf(points, marginM = 0) {
   if (!points.length) return null;
   const lons = points.map((p) => p[0]);
   const lats = points.map((p) => p[1]);
-  return [[Math.min(...lons), Math.min(...lats)], [Math.max(...lons), Math.max(...lats)]];
+  const [south, north] = [Math.min(...lats), Math.max(...lats)];
+  const up = marginM / M_PER_DEG;
+  const right = up / Math.cos((south * Math.PI) / 180);
+  return [[Math.min(...lons) - right, south - up], [Math.max(...lons) + right, north + up]];
 }

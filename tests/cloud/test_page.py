@@ -1,0 +1,268 @@
+"""The map page in a real browser, fed by a real centre on a loopback socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from wayside.clock import SystemClock
+from wayside.cloud import CloudReason
+from wayside.records import DeviceRecord, Record, RecordId, encode_live, encode_record, encode_records
+from wayside.runtime import TaskOwner
+
+pytestmark = [pytest.mark.joint, pytest.mark.timeout(180)]
+
+CHROMIUM = os.environ.get("WAYSIDE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TYPE = {"content-type": "application/msgpack"}
+COLOURS = """() => {
+  const small = new OffscreenCanvas(160, 100);
+  const pen = small.getContext("2d");
+  pen.drawImage(document.querySelector("canvas.maplibregl-canvas"), 0, 0, 160, 100);
+  const data = pen.getImageData(0, 0, 160, 100).data;
+  const seen = new Set();
+  for (let i = 0; i < data.length; i += 4) seen.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+  return seen.size;
+}"""
+SHOWN_AT = """(id) => {
+  const [mark] = performance.getEntriesByName(`hazard:${id}`);
+  return mark ? performance.timeOrigin + mark.startTime : null;
+}"""
+
+
+class Feeder:
+    """Plays the edge of the crossing towards a centre: its records once, live views at 10 Hz."""
+
+    def __init__(self, crossing: Any) -> None:
+        self.crossing = crossing
+        self.clock = SystemClock()
+        self.url = ""
+        self.with_events = False
+        self.paused = False
+        self.first_event_ms: float | None = None
+        self._boot = self.clock.utc() // 1_000_000_000
+
+    async def report(self) -> None:
+        """Send the site, a camera and the two events as records."""
+        now = self.clock.utc()
+        events = [self.crossing.event_record(item) for item in self.crossing.events(now)]
+        camera = DeviceRecord("camera-west", "camera", "ok", "generic", 38.9977, 117.3118)
+        bodies = [self.crossing.record(), camera, *events]
+        page = [
+            encode_record(Record(RecordId(self.crossing.site, self._boot, n), self.crossing.site, now, body))
+            for n, body in enumerate(bodies, 1)
+        ]
+        async with httpx.AsyncClient(base_url=self.url, headers=TYPE) as client:
+            answer = await client.post("/v1/records", content=encode_records(page))
+            assert answer.status_code == 200
+
+    async def run(self) -> None:
+        """Send live views until cancelled; a centre that is away is tried again."""
+        opened: int | None = None
+        seq = 0
+        async with httpx.AsyncClient(headers=TYPE) as client:
+            while True:
+                await self.clock.sleep(0.1)
+                if self.paused:
+                    continue
+                seq += 1
+                now = self.clock.utc()
+                if self.with_events and opened is None:
+                    opened = now
+                    self.first_event_ms = now / 1e6
+                view = self.crossing.view(now, seq, with_events=self.with_events)
+                try:
+                    await client.post(f"{self.url}/v1/live", content=encode_live(view))
+                except httpx.TransportError:
+                    continue
+
+
+class Watched:
+    """A page and all that it asked for and complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self._asked(request.url))
+        page.on("websocket", lambda socket: self._asked(socket.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda line: self._said(line.type, line.text))
+
+    def _asked(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob"):
+            self.hosts.add(parts.netloc)
+
+    def _said(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and "GPU stall" not in text and "GL Driver" not in text:
+            self.complaints.append(f"{kind}: {text}")
+
+
+@asynccontextmanager
+async def browser(optional_part: Callable[[str, bool], None]) -> AsyncIterator[Browser]:
+    optional_part("chromium", CHROMIUM is not None)
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield running
+        finally:
+            await running.close()
+
+
+async def connection(page: Page, state: str, timeout_s: float = 30.0) -> None:
+    await page.wait_for_selector(
+        f'html[data-connection="{state}"]', state="attached", timeout=timeout_s * 1e3
+    )
+
+
+async def test_the_map_draws_and_a_hazard_appears_within_a_second(
+    serve: Any, crossing: Any, optional_part: Callable[[str, bool], None]
+) -> None:
+    async with browser(optional_part) as chromium, serve() as url, TaskOwner("feeder") as owner:
+        feeder = Feeder(crossing)
+        feeder.url = url
+        await feeder.report()
+        owner.start(feeder.run(), "live")
+        context = await chromium.new_context(
+            viewport={"width": 1280, "height": 800}, locale="en-US", color_scheme="dark"
+        )
+        watched = Watched(await context.new_page())
+        page = watched.page
+        await page.goto(url)
+        await connection(page, "live")
+        await page.wait_for_selector(".signal[data-state='green']")
+        for _ in range(100):
+            if await page.evaluate(COLOURS) > 20:
+                break
+            await page.wait_for_timeout(100)
+        assert await page.evaluate(COLOURS) > 20, "the canvas shows more than its background"
+        assert await page.locator(".hazard").count() == 0
+        assert await page.locator(".calm").first.inner_text() == "No open hazards"
+        feeder.with_events = True
+        await page.wait_for_selector(".hazard[data-severity='3']")
+        shown = await page.wait_for_function(SHOWN_AT, arg="69c0-2")
+        shown_ms = await shown.json_value()
+        assert feeder.first_event_ms is not None
+        late_ms = shown_ms - feeder.first_event_ms
+        assert 0.0 < late_ms < 1_000.0
+        print(f"hazard painted {late_ms:.0f} ms after its live event")
+        cards = page.locator(".card")
+        await cards.first.wait_for()
+        assert await cards.count() == 2
+        first = await cards.first.inner_text()
+        assert "Vulnerable road user" in first and "2 warned" in first and "8.9 ms" in first
+        await page.wait_for_function("() => document.querySelectorAll('.rows li').length >= 5")
+        assert await page.locator(".rsu").count() == 2
+        target = os.environ.get("WAYSIDE_SCREENSHOT")
+        if target:
+            await page.wait_for_timeout(1_500)
+            await page.screenshot(path=Path(target))
+        await cards.first.locator("button").click()
+        await page.wait_for_selector(".way li")
+        assert await page.locator(".way li").count() == 6
+        assert watched.hosts == {urlsplit(url).netloc}
+        assert watched.complaints == []
+        await context.close()
+
+
+async def test_chinese_is_chosen_by_the_browser_and_a_switch_is_remembered(
+    serve: Any, crossing: Any, optional_part: Callable[[str, bool], None]
+) -> None:
+    async with browser(optional_part) as chromium, serve() as url, TaskOwner("feeder") as owner:
+        feeder = Feeder(crossing)
+        feeder.url, feeder.with_events = url, True
+        await feeder.report()
+        owner.start(feeder.run(), "live")
+        context = await chromium.new_context(
+            viewport={"width": 390, "height": 844}, locale="zh-CN", color_scheme="light"
+        )
+        watched = Watched(await context.new_page())
+        page = watched.page
+        await page.goto(url)
+        await page.wait_for_selector(".card")
+        assert await page.evaluate("document.documentElement.lang") == "zh-CN"
+        assert "弱势交通参与者碰撞" in await page.locator(".card").first.inner_text()
+        assert await page.locator("#hazards-title").inner_text() == "未解除的危险"
+        assert await page.evaluate("document.documentElement.dataset.theme") == "light"
+        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, "nothing sticks out of a phone's screen"
+        button = page.get_by_role("button", name="English")
+        await button.focus()
+        await page.keyboard.press("Enter")
+        await page.wait_for_function("() => document.documentElement.lang === 'en'")
+        assert "Vulnerable road user" in await page.locator(".card").first.inner_text()
+        await page.reload()
+        await page.wait_for_selector(".card")
+        assert await page.evaluate("document.documentElement.lang") == "en"
+        assert watched.complaints == []
+        await context.close()
+
+
+async def test_the_page_never_passes_old_data_off_as_live(
+    serve: Any, crossing: Any, optional_part: Callable[[str, bool], None]
+) -> None:
+    async with browser(optional_part) as chromium, TaskOwner("feeder") as owner:
+        feeder = Feeder(crossing)
+        context = await chromium.new_context(locale="en-US")
+        page = await context.new_page()
+        async with serve() as url:
+            port = urlsplit(url).port
+            feeder.url = url
+            await feeder.report()
+            owner.start(feeder.run(), "live")
+            await page.goto(url)
+            await connection(page, "live")
+            feeder.paused = True
+            await connection(page, "stale", 10.0)
+            assert "What you see is the past" in await page.locator("#notice").inner_text()
+            late = await context.new_page()
+            await late.goto(url)
+            await connection(late, "stale", 20.0)
+            await late.close()
+            feeder.paused = False
+            await connection(page, "live", 10.0)
+            assert await page.locator("#notice").inner_text() == ""
+        await connection(page, "offline", 10.0)
+        assert "No connection to the centre" in await page.locator("#notice").inner_text()
+        async with serve(port):
+            await connection(page, "live", 20.0)
+        await context.close()
+
+
+@pytest.mark.drops(CloudReason.FOREIGN_ORIGIN)
+async def test_another_site_in_the_same_browser_cannot_listen_in(serve: Any, crossing: Any) -> None:
+    async with serve() as url, httpx.AsyncClient() as client:
+        upgrade = {
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": "d2F5c2lkZS10ZXN0LWtleQ==",
+        }
+        foreign = upgrade | {"origin": "http://elsewhere.example"}
+        assert (await client.get(f"{url}/api/live", headers=foreign)).status_code == 403
+        stats = (await client.get(f"{url}/api/stats")).json()
+        assert stats["dropped"] == {"cloud": {"foreign_origin": 1}}
+        async with (
+            asyncio.timeout(5.0),
+            client.stream("GET", f"{url}/api/live", headers=upgrade | {"origin": url}) as own,
+        ):
+            assert own.status_code == 101
