@@ -207,7 +207,9 @@ def _parts(message: PerceivedObjects, objects_each: int) -> Iterator[PerceivedOb
 
 
 __all__ = [
+    "CSAE53_2020",
     "DIALECTS",
+    "J2735_2024",
     "Encoded",
     "EventCode",
     "ParticipantNumbers",
