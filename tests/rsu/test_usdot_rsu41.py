@@ -12,9 +12,20 @@ import msgspec
 import pytest
 import uvloop
 
+import wayside.rsu.vendors.usdot_rsu41.adapter as adapter_module
 from wayside.clock import SystemClock, VirtualClock
 from wayside.observe import Counters
-from wayside.rsu import DeliveryState, DeviceState, Envelope, Faults, RsuError, RsuReason, downlink
+from wayside.rsu import (
+    Checked,
+    DeliveryState,
+    DeviceState,
+    Envelope,
+    Faults,
+    RsuError,
+    RsuReason,
+    decodable,
+    downlink,
+)
 from wayside.rsu.radio import Form
 from wayside.rsu.vendors.usdot_rsu41 import Config, UsdotRsu41, UsdotRsu41Emulator
 from wayside.rsu.vendors.usdot_rsu41.config import CEILING
@@ -102,6 +113,33 @@ async def test_a_bad_datagram_is_counted_and_the_next_one_arrives(
         emulator.send_up(spat_frames[0])
         assert (await received(adapter, 1))[0].uper == spat_frames[0]
         assert adapter.counters.drops() == {"rsu": {reason.value: 1}}
+
+
+async def test_a_fault_of_ours_does_not_silence_a_device(
+    spat_frames: list[bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with linked() as (adapter, emulator):
+
+        def broken(_: bytes) -> Checked:
+            monkeypatch.undo()
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(adapter, "_check_up", broken)
+        emulator.send_up(spat_frames[0])
+        emulator.send_up(spat_frames[1])
+        assert [e.uper for e in await received(adapter, 1)] == [spat_frames[1]]
+        assert adapter.counters.dropped(RsuReason.DECODE) == 1
+        assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.drops(RsuReason.CONFIG)
+def test_a_dialect_without_tables_is_refused(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert decodable("j2735-2024")
+    monkeypatch.setattr(adapter_module, "decodable", lambda dialect: False)
+    config = Config(device_id="r1", host="127.0.0.1")
+    with pytest.raises(RsuError) as caught:
+        UsdotRsu41(config, clock, Counters())
+    assert caught.value.reason is RsuReason.CONFIG
 
 
 @pytest.mark.drops(RsuReason.UNKNOWN_SOURCE)

@@ -20,7 +20,7 @@ from wayside.rsu._envelope import (
     downlink,
     new_msg_uid,
 )
-from wayside.rsu._frames import CSAE_ALTERNATIVES, J2735_IDS, Checked, check_frame, frame_name
+from wayside.rsu._frames import CSAE_ALTERNATIVES, J2735_IDS, Checked, check_frame, decodable, frame_name
 from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.rsu._states import AckLevel, Capabilities, DeliveryState, DeviceState
 from wayside.rsu._vendors import (
@@ -63,6 +63,7 @@ __all__ = [
     "Tx",
     "VendorInfo",
     "check_frame",
+    "decodable",
     "downlink",
     "find_vendor",
     "frame_name",

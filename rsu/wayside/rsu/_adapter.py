@@ -318,8 +318,10 @@ class Adapter(abc.ABC):
 
     async def _send_all(self) -> None:
         while True:
-            await self._is_open.wait()
             await self._work.wait()
+            if not self.is_open:
+                await self._is_open.wait()
+                continue
             wait_s = self._budget.wait_s(self.clock.mono())
             if wait_s > 0:
                 # What is most urgent is chosen after the wait, not before.

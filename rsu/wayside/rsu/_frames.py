@@ -24,6 +24,13 @@ CSAE_ALTERNATIVES = ("BSM", "MAP", "RSM", "SPAT", "RSI")
 _J2735_NAMES = {number: name for name, number in J2735_IDS.items()}
 
 
+def decodable(dialect: str) -> bool:
+    """Whether frames of a dialect can be decoded here."""
+    from wayside.asn1 import dialects
+
+    return dialect in dialects()
+
+
 class Checked(msgspec.Struct, frozen=True):
     """A frame that decodes: its message name, wire value, and the octets it takes."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -27,6 +28,7 @@ from wayside.rsu import (
     Security,
     Tx,
     check_frame,
+    decodable,
     new_msg_uid,
 )
 from wayside.rsu.radio import Form, Peeled, Unchecked, peel
@@ -34,6 +36,8 @@ from wayside.rsu.vendors.usdot_rsu41.config import ANY, PSIDS, Config
 from wayside.rsu.vendors.usdot_rsu41.listen import Listener, listen, plain_address
 from wayside.rsu.vendors.usdot_rsu41.wire import build_text
 from wayside.runtime import BoundedQueue, Full
+
+_log = logging.getLogger(__name__)
 
 
 class _Datagram(NamedTuple):
@@ -72,6 +76,9 @@ class UsdotRsu41(Adapter):
     ) -> None:
         if not isinstance(config, Config):
             raise TypeError(f"{self.vendor} needs its own Config, not {type(config).__name__}")
+        if not decodable(config.dialect):
+            what = f"no tables to decode {config.dialect}"
+            raise RsuError(RsuReason.CONFIG, what, where=config.device_id)
         super().__init__(config, clock, counters, on_delivery, seed=seed)
         self._config = config
         self._abilities = config.capabilities()
@@ -174,10 +181,15 @@ class UsdotRsu41(Adapter):
     def _decode_one(self, datagram: _Datagram) -> None:
         try:
             peeled, checked = peel(datagram.data, self._expect, self._check_up)
+            envelope = self._envelope(datagram, peeled, checked)
         except RsuError as error:
             self._refuse(error.reason)
-            return
-        self._receive(self._envelope(datagram, peeled, checked))
+        except Exception:
+            # A fault of ours: counted, logged, and the device is heard on.
+            _log.exception("%s: a datagram of %d octets", self.device_id, len(datagram.data))
+            self._refuse(RsuReason.DECODE)
+        else:
+            self._receive(envelope)
 
     def _check_up(self, frame: bytes) -> Checked:
         return check_frame(self._config.dialect, frame)
