@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from wayside.clock import MonoNs, UtcNs
+from wayside.clock import Clock, MonoNs, UtcNs
 from wayside.mec.rollup._outbox import Outbox
 from wayside.mec.rollup._reasons import RollupError, RollupReason
 from wayside.mec.rollup._settings import LedgerSettings
@@ -46,16 +46,28 @@ class EventLedger:
     A subject is the app's own name of what the event is about (`hlw/lane 3/…`); while it is open, all that
     is said of it is one event, also across a crash of the edge. `observe` and `finish` are pure and give the
     event's identity at once, so that a warning need not wait for the disk; `commit` makes the new revisions
-    and the table of open events durable in one transaction.
+    and the table of open events durable in one transaction. outbox: None for a ledger without a disk, as in
+    a lockstep run. boot: of the edge, part of each new identity.
     """
 
-    def __init__(self, outbox: Outbox, site: str, settings: LedgerSettings, counters: Counters) -> None:
+    def __init__(
+        self,
+        site: str,
+        clock: Clock,
+        settings: LedgerSettings,
+        counters: Counters,
+        *,
+        boot: int = 0,
+        outbox: Outbox | None = None,
+    ) -> None:
         self._outbox = outbox
-        self._clock = outbox.clock
+        self._clock = clock
+        self.boot = boot
         self._site = site
         self._settings = settings
         self._counters = counters
         self._open: dict[str, _Open] = {}
+        self._reserved: dict[str, str] = {}
         self._begun = 0
         self._pending: list[tuple[str, EventRecord]] = []
 
@@ -71,7 +83,14 @@ class EventLedger:
 
         Raises RollupError DISK_FAILED.
         """
-        ledger = cls(outbox, site, settings or LedgerSettings(), Counters() if counters is None else counters)
+        ledger = cls(
+            site,
+            outbox.clock,
+            settings or LedgerSettings(),
+            Counters() if counters is None else counters,
+            boot=outbox.boot,
+            outbox=outbox,
+        )
         at = outbox.clock.mono()
         for event in await outbox.open_events():
             ledger._open[event.subject] = _Open(event.record, at, at, event.record)
@@ -85,6 +104,16 @@ class EventLedger:
         """Identity of the open event of a subject, None when there is none."""
         entry = self._open.get(subject)
         return None if entry is None else entry.reported.event_id
+
+    def identity(self, subject: str) -> str:
+        """Identity of the open event of a subject, or the one it will have when it is observed."""
+        entry = self._open.get(subject)
+        if entry is not None:
+            return entry.reported.event_id
+        if subject not in self._reserved:
+            self._begun += 1
+            self._reserved[subject] = f"{self.boot:x}-{self._begun}"
+        return self._reserved[subject]
 
     def observe(self, subject: str, facts: EventFacts, now: UtcNs) -> EventRecord | None:
         """Say that an event is there: its first record, a new revision, or None when nothing worth a
@@ -115,7 +144,7 @@ class EventLedger:
             state=EventState.CLOSED,
             closed_utc_ns=max(now, entry.known.opened_utc_ns),
         )
-        self._pending.append((subject, record))
+        self._note(subject, record)
         return record
 
     def finish_unseen(self, now: UtcNs, after_s: float) -> list[EventRecord]:
@@ -130,6 +159,8 @@ class EventLedger:
 
         Raises RollupError as `Outbox.append`.
         """
+        if self._outbox is None:
+            return []
         pending, self._pending = self._pending, []
         events: dict[str, EventRecord | None] = {
             subject: None if record.state is EventState.CLOSED else record for subject, record in pending
@@ -138,11 +169,13 @@ class EventLedger:
 
     def _begin(self, subject: str, facts: EventFacts, now: UtcNs) -> EventRecord:
         if len(self._open) >= self._settings.open_events:
+            self._reserved.pop(subject, None)
             self._counters.drop(RollupReason.LEDGER_FULL)
             raise RollupError(RollupReason.LEDGER_FULL, f"{len(self._open)} events are open")
-        self._begun += 1
+        event_id = self.identity(subject)
+        del self._reserved[subject]
         record = EventRecord(
-            event_id=f"{self._outbox.boot:x}-{self._begun}",
+            event_id=event_id,
             revision=1,
             state=EventState.OPEN,
             kind=facts.kind,
@@ -161,14 +194,18 @@ class EventLedger:
         )
         at = self._clock.mono()
         self._open[subject] = _Open(record, at, at, record)
-        self._pending.append((subject, record))
+        self._note(subject, record)
         return record
+
+    def _note(self, subject: str, record: EventRecord) -> None:
+        if self._outbox is not None:
+            self._pending.append((subject, record))
 
     def _report(self, subject: str, entry: _Open) -> EventRecord:
         record = msgspec.structs.replace(entry.known, revision=entry.reported.revision + 1)
         entry.reported = entry.known = record
         entry.reported_at = entry.seen_at
-        self._pending.append((subject, record))
+        self._note(subject, record)
         return record
 
     def _changed(self, before: EventRecord, after: EventRecord) -> bool:

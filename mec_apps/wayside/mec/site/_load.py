@@ -11,7 +11,8 @@ from wayside.mec.site._models import SiteModel
 from wayside.mec.site._reasons import SiteError, SiteProblem, SiteReason
 from wayside.mec.site._site import Site
 from wayside.mec.site._yaml import MAX_BYTES, Document, key_text, read_yaml
-from wayside.rsu import VendorInfo, vendors
+from wayside.rsu import VendorInfo
+from wayside.rsu import known_vendors as rsu_vendors
 
 if TYPE_CHECKING:
     from wayside.mec.apps import Parameters
@@ -58,7 +59,7 @@ def load_site(
     checks.check_numbers_and_names()
     checks.check_signals()
     road_map = checks.check_maps()
-    devices = checks.check_rsus(vendors() if known_vendors is None else known_vendors)
+    devices = checks.check_rsus(rsu_vendors() if known_vendors is None else known_vendors)
     parameters = checks.check_apps(project_apps() if apps is None else apps)
     problems.extend(checks.problems)
     if problems:

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from wayside.asn1.geometry import RoadGeometry
+from wayside.asn1.messages import ObjectSource, Position
+from wayside.clock import Clock, MonoNs
+from wayside.mec.apps import App, HazardReport, Hlw, Output, Rlvw, Vrucw
+from wayside.mec.core._claims import Claims
+from wayside.mec.core._inputs import RadioInputs
+from wayside.mec.core._receipts import DeliveredWarning, ReceiptBook
+from wayside.mec.core._story import Story
+from wayside.mec.dispatch import CancelPush, Dispatch, Dispatcher, EventChange, Push
+from wayside.mec.downlink import Downlink, Downlinks
+from wayside.mec.rollup import EventFacts, EventLedger, LedgerSettings, RollupError
+from wayside.mec.sensors import Scan
+from wayside.mec.site import Site
+from wayside.mec.world import World, WorldModel
+from wayside.observe import Counters
+from wayside.records import EventRecord, EventState
+from wayside.rsu import Envelope
+
+APPS: dict[str, type[Any]] = {"vrucw": Vrucw, "rlvw": Rlvw, "hlw": Hlw}
+_SOURCES = {"camera": ObjectSource.CAMERA, "radar": ObjectSource.RADAR, "lidar": ObjectSource.LIDAR}
+_DEFAULT_DIALECT = "csae53-2020"
+
+
+class StepResult(NamedTuple):
+    """What one step says. downlinks: what the roadside units shall broadcast, due now."""
+
+    world: World
+    pushes: tuple[Push, ...]
+    cancels: tuple[CancelPush, ...]
+    downlinks: tuple[Downlink, ...]
+
+
+class EdgeCore:
+    """The edge without its sockets, disk and timers: inputs go in as they come, `step` says what follows.
+
+    Synchronous and deterministic: the same inputs at the same instants of its clock give the same results.
+    The service drives it from sockets, the lockstep runner from a simulation on a virtual clock. ledger: life
+    of the events; without one they are kept in memory only.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        counters: Counters,
+        *,
+        ledger: EventLedger | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.site = site
+        self.plane = site.plane()
+        self.geometry = RoadGeometry.from_map(site.road_map, self.plane)
+        self.world = WorldModel(site, self.plane, self.geometry, clock, counters)
+        self.ledger = ledger or EventLedger(site.id, clock, LedgerSettings(), counters)
+        self.receipts = ReceiptBook(counters)
+        self.apps: list[App] = [
+            cast(App, APPS[name](parameters)) for name, parameters in sorted(site.parameters.items())
+        ]
+        self._clock = clock
+        self._counters = counters
+        self._claims = Claims()
+        self._claims.adopt(self.ledger.open_events(), self.plane, clock.mono(), clock.utc())
+        self._story = Story(clock)
+        self._dialects: dict[str, str] = {}
+        source_id = hashlib.blake2b(site.id.encode(), digest_size=8).digest()
+        self._inputs = RadioInputs(self.world, frozenset({source_id[:4]}), clock, counters)
+        self._dispatcher = Dispatcher(
+            self.plane,
+            self.geometry,
+            counters,
+            clock,
+            lambda s: self.ledger.identity(self._claims.name_of(s)),
+        )
+        reference = site.road_map.intersections[0].reference
+        self._downlinks = Downlinks(
+            Position(reference.lat_deg, reference.lon_deg, reference.elevation_m),
+            [rsu.dialect for rsu in site.model.rsus],
+            source_id,
+            counters,
+            random.Random(seed),
+            sensor_sources={sensor.id: _SOURCES[sensor.kind.value] for sensor in site.model.sensors},
+        )
+
+    # what comes in
+
+    def on_scan(self, scan: Scan) -> bool:
+        """A sensor's scan; whether it was used."""
+        return self.world.on_scan(scan)
+
+    def on_tscbm(self, data: bytes, arrived: MonoNs, address: str = "") -> None:
+        """A signal controller's datagram."""
+        self.world.on_tscbm(data, arrived=arrived, address=address)
+
+    def on_session(self, session: str, up: bool, dialect: str = "") -> None:
+        """A vehicle came or went. dialect: of its messages; the site's first where it is not said."""
+        if up:
+            self._dialects[session] = dialect or self.site.model.link.dialects[0]
+        else:
+            self._dialects.pop(session, None)
+        self.world.on_session(session, up)
+
+    def on_vehicle_frame(self, session: str, frame: bytes, arrived: MonoNs) -> bool:
+        """A MessageFrame that a vehicle sent over its session; whether it was used."""
+        return self._inputs.from_vehicle(
+            session, self._dialects.get(session, _DEFAULT_DIALECT), frame, arrived
+        )
+
+    def on_rsu_envelope(self, envelope: Envelope) -> bool:
+        """A message that a roadside unit passed on; whether it was used."""
+        return self._inputs.from_device(envelope)
+
+    # what follows
+
+    def step(self) -> StepResult:
+        """Run the apps on the world as it is now, and say who is to be told and what is to be broadcast."""
+        world = self.world.snapshot()
+        outputs: list[Output] = []
+        for app in self.apps:
+            outputs.extend(app.step(world))
+        decided = self._clock.mono()
+        reports = [output for output in outputs if isinstance(output, HazardReport)]
+        self._claims.claim(reports, world.mono, world.now, f"{self.ledger.boot:x}")
+        dispatch = self._dispatcher.dispatch(world, outputs, decided)
+        self._keep(world, dispatch)
+        downlinks = self._downlinks.step(world, self._dispatcher.open_events())
+        return StepResult(world, dispatch.pushes, dispatch.cancels, tuple(downlinks))
+
+    def broadcast(self) -> Sequence[Downlink]:
+        """What is due to be broadcast although nothing has arrived; also ends what is over."""
+        world = self.world.snapshot()
+        self._end_lapsed(world.mono)
+        return self._downlinks.step(world, self._dispatcher.open_events())
+
+    def delivered(self, delivered: DeliveredWarning) -> None:
+        """Put what became of a warning into the record of its event."""
+        self._story.delivered(delivered)
+        event = self.ledger.open_events().get(delivered.subject)
+        if event is not None:
+            self._observe(delivered.subject, self._story.facts_again(event, delivered.subject))
+
+    def _keep(self, world: World, dispatch: Dispatch) -> None:
+        for change in dispatch.events:
+            if change.state is EventState.CLOSED:
+                continue
+            subject = self._claims.name_of(change.report.subject)
+            if change.trace:
+                self._story.tell(subject, change.trace)
+            self._observe(subject, self._facts(subject, change))
+        self._end_lapsed(world.mono)
+
+    def _facts(self, subject: str, change: EventChange) -> EventFacts:
+        report = change.report
+        known = self.ledger.open_events().get(subject)
+        lat_deg, lon_deg = self.plane.to_lat_lon(report.x_m, report.y_m)
+        return EventFacts(
+            kind=report.kind.value,
+            severity=int(report.severity),
+            lat_deg=lat_deg,
+            lon_deg=lon_deg,
+            app=report.app,
+            trace_id=report.trigger.trace_id if known is None else known.trace_id,
+            lane="" if report.lane is None else str(report.lane),
+            warned=max(change.warned, 0 if known is None else known.warned),
+            evidence=report.evidence,
+            latency_ms={} if known is None else known.latency_ms,
+            trace=self._story.of(subject),
+        )
+
+    def _observe(self, subject: str, facts: EventFacts) -> None:
+        try:
+            self.ledger.observe(subject, facts, self._clock.utc())
+        except RollupError:
+            # Counted by the ledger: the warning goes out all the same.
+            self._counters.count("events_not_recorded", facts.kind)
+
+    def _end_lapsed(self, mono: MonoNs) -> None:
+        for subject, seen in self._claims.lapsed(mono):
+            self.ledger.finish(subject, seen)
+            self._story.end(subject)
+
+    def open_events(self) -> list[EventRecord]:
+        """Events that are open, as the ledger knows them."""
+        return list(self.ledger.open_events().values())
+
+    def subject_of(self, event_id: str) -> str:
+        """Ledger subject of an open event; "" when it is over."""
+        found = (s for s, event in self.ledger.open_events().items() if event.event_id == event_id)
+        return next(found, "")

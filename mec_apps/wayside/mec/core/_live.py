@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from wayside.asn1.geometry import RoadGeometry
+from wayside.asn1.messages import Light
+from wayside.clock import MonoNs, UtcNs
+from wayside.geo import heading_from_yaw
+from wayside.mec.world import SignalKey, SignalNow, World
+from wayside.records import EventRecord, LiveEvent, LiveParticipant, LiveRsu, LiveSignal, LiveView
+from wayside.rsu import Adapter
+
+# The map shows a light as a driver sees it.
+_COLOUR = {
+    Light.DARK: "dark",
+    Light.RED: "red",
+    Light.RED_YELLOW: "red",
+    Light.FLASHING_RED: "flashing_red",
+    Light.FLASHING_GREEN: "green",
+    Light.PERMISSIVE_GREEN: "green",
+    Light.PROTECTED_GREEN: "green",
+    Light.YELLOW: "yellow",
+    Light.PERMISSIVE_YELLOW: "yellow",
+    Light.PROTECTED_YELLOW: "yellow",
+    Light.FLASHING_YELLOW: "flashing_yellow",
+    Light.UNAVAILABLE: "unknown",
+}
+_EXISTS = 0.5
+
+
+def lanes_of_groups(geometry: RoadGeometry) -> dict[SignalKey, tuple[str, ...]]:
+    """Signal group → `intersection/lane` of the lanes whose movements it governs."""
+    out: dict[SignalKey, list[str]] = {}
+    for movement in geometry.movements:
+        if movement.signal_group is not None:
+            lanes = out.setdefault(SignalKey(movement.from_lane.intersection, movement.signal_group), [])
+            if str(movement.from_lane) not in lanes:
+                lanes.append(str(movement.from_lane))
+    return {key: tuple(lanes) for key, lanes in out.items()}
+
+
+def live_view(
+    site: str,
+    seq: int,
+    world: World,
+    events: Iterable[EventRecord],
+    rsus: Mapping[str, Adapter],
+    lanes: Mapping[SignalKey, tuple[str, ...]],
+) -> LiveView:
+    """What the map shows of a world: participants, signals, units and open events."""
+    return LiveView(
+        site=site,
+        utc_ns=world.now,
+        seq=seq,
+        participants=tuple(_participants(world)),
+        signals=tuple(_signal(key, state, world.now, lanes) for key, state in world.signals.items()),
+        rsus=tuple(_rsu(adapter, world.mono) for adapter in rsus.values()),
+        events=tuple(_event(event) for event in events),
+    )
+
+
+def _participants(world: World) -> Iterable[LiveParticipant]:
+    for track in world.tracks:
+        if track.existence < _EXISTS:
+            continue
+        lat_deg, lon_deg = world.plane.to_lat_lon(track.x_m, track.y_m)
+        yield LiveParticipant(
+            track_id=track.track_id,
+            kind=track.kind.value,
+            lat_deg=lat_deg,
+            lon_deg=lon_deg,
+            heading_deg=heading_from_yaw(track.yaw_rad),
+            speed_mps=track.speed_mps,
+            length_m=track.length_m,
+            width_m=track.width_m,
+            connected=bool(track.session),
+        )
+
+
+def _signal(
+    key: SignalKey, state: SignalNow, now: UtcNs, lanes: Mapping[SignalKey, tuple[str, ...]]
+) -> LiveSignal:
+    ends = state.likely_end or state.min_end
+    return LiveSignal(
+        intersection=key.intersection,
+        signal_group=key.group,
+        state=_COLOUR[state.light],
+        remaining_s=None if ends is None else max(0.0, (ends - now) / 1e9),
+        lanes=lanes.get(key, ()),
+    )
+
+
+def _rsu(adapter: Adapter, now: MonoNs) -> LiveRsu:
+    status = adapter.status()
+    return LiveRsu(
+        device_id=status.device_id,
+        vendor=status.vendor,
+        state=status.state.value,
+        lat_deg=adapter.config.lat_deg or 0.0,
+        lon_deg=adapter.config.lon_deg or 0.0,
+        last_heard_s=status.last_heard_s,
+        sent=status.sent,
+        received=status.received,
+    )
+
+
+def _event(event: EventRecord) -> LiveEvent:
+    return LiveEvent(
+        event_id=event.event_id,
+        kind=event.kind,
+        severity=event.severity,
+        lat_deg=event.lat_deg,
+        lon_deg=event.lon_deg,
+        opened_utc_ns=event.opened_utc_ns,
+        trace_id=event.trace_id,
+        warned=event.warned,
+        latency_ms=event.latency_ms,
+    )
