@@ -104,7 +104,15 @@ class SyncObuClient:
             return None
 
         def each() -> Iterator[ReceivedWarning]:
-            while (warning := self._run(following())) is not None:
+            while True:
+                try:
+                    warning = self._run(following())
+                except ObuError as error:
+                    if error.reason is ObuReason.NOT_CONNECTED:
+                        return
+                    raise
+                if warning is None:
+                    return
                 yield warning
 
         return each()

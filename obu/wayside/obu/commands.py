@@ -96,7 +96,7 @@ async def _show(client: ObuClient) -> None:
     stream = client.warnings()  # so that the edge gets its receipts
     over = asyncio.ensure_future(_drain(stream))
     try:
-        with Live(console=console, auto_refresh=False, transient=not console.is_terminal) as live:
+        with Live(console=console, auto_refresh=False) as live:
             while not over.done():
                 drops = sum(sum(reasons.values()) for reasons in client.counters.drops().values())
                 live.update(view(client.status(), client.active(), client.clock.mono(), drops), refresh=True)
