@@ -97,6 +97,7 @@ async def test_conform_against_a_device_leaves_out_what_needs_an_emulator() -> N
         ["emulate", "usdot_rsu41", "--form", "strange"],
         ["emulate", "usdot_rsu41", "--listen", "127.0.0.1:99999"],
         ["emulate", "usdot_rsu41", "--frame", "0013"],
+        ["emulate", "usdot_rsu41", "--uplink", "127.0.0.1:1", "--uplink", "MAP=127.0.0.2:2"],
         ["send", "--device", "127.0.0.1", "xyz"],
         ["send", "--device", "127.0.0.1", "--set", "host", "0013"],
         ["send", "--device", "127.0.0.1", "--set", "colour=red", "0013"],

@@ -103,6 +103,7 @@ def test_no_state_above_what_can_be_confirmed(
     assert item.state is highest
     assert not item.advance(DeliveryState.SENT)
     assert item.state is highest
+    assert item.transport_ack is (ack is AckLevel.TRANSPORT)
 
 
 def test_an_end_is_an_end(clock: VirtualClock) -> None:

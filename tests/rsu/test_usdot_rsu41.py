@@ -200,6 +200,41 @@ async def test_the_emulator_refuses_what_a_unit_would(spat_frames: list[bytes]) 
         assert not emulator.broadcasts
 
 
+async def test_a_message_goes_to_the_port_configured_for_it(
+    spat_frames: list[bytes], map_frame: bytes
+) -> None:
+    second = UsdotRsu41Emulator(SystemClock())
+    await second.start()
+    async with linked(port_by_message={"MAP": second.address[1]}) as (adapter, first):
+        both = asyncio.Event()
+        for emulator in (first, second):
+            emulator.sent_over_air = lambda _: both.set() if first.broadcasts and second.broadcasts else None
+        for message, frame in (("SPAT", spat_frames[0]), ("MAP", map_frame)):
+            adapter.send(downlink(adapter.clock, message, frame, dialect="j2735-2024"), ttl_ms=1_000)
+        await asyncio.wait_for(both.wait(), 3.0)
+        assert [b.message for b in first.broadcasts] == ["SPAT"]
+        assert [b.message for b in second.broadcasts] == ["MAP"]
+    await second.close()
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5])
+async def test_closing_while_it_opens_leaves_nothing_open(turns: int) -> None:
+    before = asyncio.all_tasks()
+    port = free_port()
+    config = Config(device_id="r1", host="127.0.0.1", port=9, uplink_ports={"any": port, "MAP": 0})
+    adapter = UsdotRsu41(config, SystemClock(), Counters())
+    connecting = asyncio.create_task(adapter.connect())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await adapter.close()
+    if not connecting.done():
+        connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+    assert asyncio.all_tasks() == before
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", port))
+
+
 async def test_several_units_share_a_port(spat_frames: list[bytes]) -> None:
     clock = SystemClock()
     counters = Counters()

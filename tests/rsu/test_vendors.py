@@ -68,6 +68,7 @@ def test_an_entry_point_that_is_no_new_vendor_is_refused(
         ({"device_id": "r1", "host": "h", "colour": "red"}, "colour"),
         ({"device_id": "r1", "host": "h", "uplink_ports": {"XYZ": 1}}, "XYZ"),
         ({"device_id": "r1", "host": "h", "dialect": "csae53-2020"}, "csae53-2020"),
+        ({"device_id": "r1", "host": "h", "uplink_sources": ["rsu.example"]}, "rsu.example"),
         ({"device_id": "r1", "host": "h", "lat_deg": 91}, "$.lat_deg"),
         ({"device_id": "r1", "host": "h", "tx_channel": 171}, "$.tx_channel"),
     ],

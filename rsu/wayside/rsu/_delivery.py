@@ -70,10 +70,16 @@ class Delivery:
         return self.delivery_id
 
     def advance(self, state: DeliveryState) -> bool:
-        """Go on to a state of the ack level's reach, never back; False when nothing changed."""
+        """Go on to a state of the ack level's reach, never back; False when nothing changed.
+
+        At level TRANSPORT a state above SENT means that the peer took it: `transport_ack` says so, the
+        state stays SENT.
+        """
         highest = PROGRESS.index(CEILING[self.ack])
         if self.ended or state not in PROGRESS:
             return False
+        if self.ack is AckLevel.TRANSPORT and PROGRESS.index(state) > highest:
+            self.transport_ack = True
         wanted = min(PROGRESS.index(state), highest)
         if wanted <= PROGRESS.index(self.state):
             return False

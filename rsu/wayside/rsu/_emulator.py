@@ -24,8 +24,8 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     silence: nothing goes out and nothing that comes in is taken. drop, duplicate, reorder, corrupt: shares
     of uplinks lost, sent twice, sent after the next one, sent with one octet changed. pad_bytes: zero
     octets added behind. wrong_length: the header's length says this much more than there is. wrong_port:
-    share sent to another message's port where there is one. slow_s: delay of everything, seconds. seed:
-    of all chance.
+    share sent to another message's port where there is one. wrong_type: share whose header names another
+    message, where the wire has such a thing. slow_s: delay of everything, seconds. seed: of all chance.
     """
 
     silence: bool = False
@@ -36,6 +36,7 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     pad_bytes: Annotated[int, Meta(ge=0, le=4_096)] = 0
     wrong_length: Annotated[int, Meta(ge=-1_000, le=1_000)] = 0
     wrong_port: Share = 0.0
+    wrong_type: Share = 0.0
     slow_s: Annotated[float, Meta(ge=0.0, le=60.0)] = 0.0
     seed: int = 0
 

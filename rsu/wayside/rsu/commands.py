@@ -122,7 +122,10 @@ def _emulate(args: argparse.Namespace) -> int:
         target = ""
         for text in args.uplink:
             message, _, address = text.rpartition("=")
-            target, ports[message or "any"] = _host_port(address)
+            host_up, ports[message or "any"] = _host_port(address)
+            if target not in ("", host_up):
+                raise RsuError(RsuReason.CONFIG, f"uplinks to both {target} and {host_up}")
+            target = host_up
         keywords["uplink"] = (target, ports)
     elif frames:
         raise RsuError(RsuReason.CONFIG, "frames to send up, but no --uplink to send them to")
@@ -277,7 +280,7 @@ def _values(args: argparse.Namespace, info: VendorInfo, *, listen: bool) -> dict
     values["host"] = host
     if port is not None:
         values["port"] = port
-    if not listen:
+    if not listen and "uplink_ports" in info.config.__struct_fields__:
         values["uplink_ports"] = {"any": 0}
     for word in args.set:
         name, equals, text = word.partition("=")

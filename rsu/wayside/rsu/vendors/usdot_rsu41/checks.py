@@ -118,7 +118,8 @@ async def a_wrong_port_or_psid_is_flagged(bench: Bench) -> None:
         await pair.until("the message", lambda: bool(pair.envelopes))
         expect(pair.envelopes[0].flags.type_mismatch, "the port is not flagged")
     async with bench.pair(uplink_ports={ANY: 0}) as pair:
-        _emulator(pair).send_datagram(build_wsmp(octets, 0x20))
+        pair.emulator.faults = Faults(wrong_type=1.0)
+        pair.emulator.send_up(octets)
         await pair.until("the message", lambda: bool(pair.envelopes))
         expect(pair.envelopes[0].flags.psid_mismatch, "the PSID is not flagged")
         expect(not pair.envelopes[0].flags.type_mismatch, "a port for any message is flagged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Literal
 
 import msgspec
@@ -76,6 +77,8 @@ class Config(DeviceConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         for name in (*self.port_by_message, *self.psid_by_message, *self.uplink_ports):
             if name not in J2735_IDS and name != ANY:
                 raise ValueError(f"{name} is no message name; known are {', '.join(J2735_IDS)}")
+        for source in self.uplink_sources:
+            ipaddress.ip_address(source)
         if self.dialect not in DIALECTS:
             raise ValueError(f"a unit of this class speaks none of {self.dialect}, but {', '.join(DIALECTS)}")
 

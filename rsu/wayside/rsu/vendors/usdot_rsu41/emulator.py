@@ -111,8 +111,9 @@ class UsdotRsu41Emulator(Emulator):
 
     def build(self, uper: bytes) -> bytes:
         """The datagram of an uplink in the current form, before faults."""
-        message = frame_name(_DIALECT, uper)
-        psid = PSIDS.get(message, 0)
+        return self._framed(uper, PSIDS.get(frame_name(_DIALECT, uper), 0))
+
+    def _framed(self, uper: bytes, psid: int) -> bytes:
         if self.form in (Form.UNSECURED, Form.WSMP_UNSECURED):
             uper = wrap_unsecured(uper)
         elif self.form in (Form.SIGNED, Form.WSMP_SIGNED):
@@ -123,7 +124,11 @@ class UsdotRsu41Emulator(Emulator):
 
     def send_up(self, uper: bytes) -> int:
         """Send one frame up, through the faults; how many datagrams went out, or will after slow_s."""
-        return self.send_datagram(self.build(uper), frame_name(_DIALECT, uper))
+        message = frame_name(_DIALECT, uper)
+        named = message
+        if self._happens(self.faults.wrong_type):
+            named = self._random.choice([name for name in PSIDS if name != message])
+        return self.send_datagram(self._framed(uper, PSIDS.get(named, 0)), message)
 
     def send_datagram(self, data: bytes, message: str = ANY) -> int:
         """Send octets up as they are, through the faults, to the port of a message."""
