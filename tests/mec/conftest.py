@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wayside.asn1.geometry import RoadGeometry
+from wayside.asn1.geometry import LaneKey, RoadGeometry
 from wayside.asn1.messages import (
     Connection,
     Direction,
@@ -145,14 +145,18 @@ class Scene:
         *,
         yaw_rad: float | None = None,
         session: str = "",
+        match: tuple[LaneKey | None, float] | None = None,
         **more: Any,
     ) -> TrackView:
-        """A track of this moment, matched to its lane."""
+        """A track of this moment, matched to its lane unless `match` (lane, along_m) says which it is."""
         speed = math.hypot(*velocity)
         yaw = math.atan2(velocity[1], velocity[0]) if yaw_rad is None else yaw_rad
-        parking = self.geometry.match(*xy, yaw, {LaneKind.PARKING})
-        found = self.geometry.match(*xy, yaw) or parking
-        lane = found.lane if found is not None else None
+        if match is None:
+            found = self.geometry.match(*xy, yaw) or self.geometry.match(*xy, yaw, {LaneKind.PARKING})
+            lane = found.lane.key if found is not None else None
+            along, across = (found.along_m, found.across_m) if found is not None else (0.0, 0.0)
+        else:
+            (lane, along), across = match, 0.0
         length, width = SIZES[kind]
         values: dict[str, Any] = {
             "track_id": track_id,
@@ -170,9 +174,9 @@ class Scene:
             "existence": 0.95,
             "age_s": 3.0,
             "unseen_s": 0.0,
-            "lane": lane.key if lane is not None else None,
-            "along_m": found.along_m if found is not None else 0.0,
-            "across_m": found.across_m if found is not None else 0.0,
+            "lane": lane,
+            "along_m": along,
+            "across_m": across,
             "session": session,
             "vehicle_id": session.encode()[:8].ljust(8, b"\0") if session else b"",
             "trace_id": f"{track_id:04x}{self.mono // 1_000_000:012x}",

@@ -89,6 +89,22 @@ def predict(guesses: Sequence[Hypothesis], times_s: Floats, accel_from_mps2: flo
     return Predicted(x, y, yaw, way, half[:, 0], half[:, 1])
 
 
+def may_meet(
+    poses: Predicted, users: Sequence[TrackView], horizon_s: float, margin_m: float
+) -> NDArray[np.bool_]:
+    """Whether the areas that a hypothesis and a road user can reach, with a margin, overlap: (h, users)."""
+    most_m = max(_RADIUS_M.values()) + margin_m
+    reach = (np.hypot(poses.half_length, poses.half_width) + most_m)[:, None]
+    state = np.array([(u.x_m, u.y_m, u.vx_mps, u.vy_mps) for u in users])
+    out = np.ones((len(poses.x), len(users)), dtype=np.bool_)
+    for axis, values in enumerate((poses.x, poses.y)):
+        here = state[:, axis]
+        there = here + state[:, axis + 2] * horizon_s
+        out &= np.minimum(here, there)[None, :] <= values.max(axis=1)[:, None] + reach
+        out &= np.maximum(here, there)[None, :] >= values.min(axis=1)[:, None] - reach
+    return out
+
+
 def first_meetings(
     poses: Predicted,
     users: Sequence[TrackView],

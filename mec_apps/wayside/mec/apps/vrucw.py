@@ -14,7 +14,7 @@ from wayside.link import Action, Party, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
 from wayside.mec.apps._kinematics import YawHistory, required_deceleration
 from wayside.mec.apps._latch import Latch
-from wayside.mec.apps._prediction import Hypothesis, Predicted, first_meetings, predict
+from wayside.mec.apps._prediction import Hypothesis, Predicted, first_meetings, may_meet, predict
 from wayside.mec.apps._red import red_at
 from wayside.mec.apps._ways import OnWay, Ways, possible, signal_key
 from wayside.mec.sensors import VULNERABLE, ParticipantClass
@@ -154,16 +154,16 @@ class Vrucw:
         if not guesses:
             return {}
         poses = predict(guesses, self._times, p.accel_mps2)
-        rows, cols = np.nonzero(near[[g.row for g in guesses]])
-        held = np.array(
-            [
-                p.hold_margin_m if self._held(vehicles[guesses[r].row], users[c]) else 0.0
-                for r, c in zip(rows, cols, strict=True)
-            ]
-        )
-        found = first_meetings(
-            poses, users, rows, cols, self._times, p.margin_m + held, p.growth_mps, p.growth_m
-        )
+        most_m = p.growth_m + p.margin_m + p.hold_margin_m
+        close = near[[g.row for g in guesses]] & may_meet(poses, users, self._times[-1], most_m)
+        rows, cols = np.nonzero(close)
+        margin = np.full(len(rows), p.margin_m)
+        held = {key for key, (latch, _) in self._latches.items() if latch.raised}
+        if held:
+            for k, (row, col) in enumerate(zip(rows, cols, strict=True)):
+                if (guesses[row].view.track_id, users[col].track_id) in held:
+                    margin[k] += p.hold_margin_m
+        found = first_meetings(poses, users, rows, cols, self._times, margin, p.growth_mps, p.growth_m)
         met: dict[tuple[int, int], _Pair] = {}
         for hit in found:
             guess = guesses[hit.row]
@@ -179,20 +179,16 @@ class Vrucw:
                 met[key] = pair
         return met
 
-    def _held(self, vehicle: TrackView, user: TrackView) -> bool:
-        latch = self._latches.get((vehicle.track_id, user.track_id))
-        return latch is not None and latch[0].raised
-
     def _guesses(self, ways: Ways, view: TrackView, row: int) -> list[Hypothesis]:
         """What a vehicle may do: follow one of its ways, or go on as it moves where it is on none."""
         p = self.parameters
-        rate = view.yaw_rate_rps if view.yaw_rate_rps is not None else self._yaws.rate(view.track_id)
         backwards = view.vx_mps * math.cos(view.yaw_rad) + view.vy_mps * math.sin(view.yaw_rad) < 0.0
         on = () if backwards else possible(ways.ahead(view), view.speed_mps)
         if view.turn is not None:
             signalled = tuple(w for w in on if w.way.movement is None or w.way.movement.maneuver is view.turn)
             on = signalled or on
         if not on:
+            rate = view.yaw_rate_rps if view.yaw_rate_rps is not None else self._yaws.rate(view.track_id)
             turning = abs(rate) > p.turn_rate_rps and not backwards
             return [Hypothesis(row, view, None, rate if turning else 0.0, False)]
         inside = all(w.along_m > w.way.stop_m for w in on)

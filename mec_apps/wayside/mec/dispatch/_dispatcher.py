@@ -110,9 +110,12 @@ class Dispatcher:
         cancels: list[CancelPush] = []
         changes: list[EventChange] = []
         reports, advice = _sorted_out(outputs)
-        vehicles = ConnectedVehicles(world, self._index)
+        vehicles = ConnectedVehicles(world, self._index) if reports or advice else None
         for subject in [s for s in self._events if s not in reports]:
             changes.append(self._close(subject, cancels))
+        if vehicles is None:
+            self._advice.clear()
+            return Dispatch((), tuple(cancels), tuple(changes))
         for subject, report in reports.items():
             event = self._events.get(subject)
             fresh = event is None
