@@ -190,7 +190,8 @@ def test_a_track_behind_another_is_not_held_against_it() -> None:
             bus = Detection(0.0, 0.0, ParticipantClass.BUS, length_m=12.0, width_m=2.5, std_m=(0.5, 0.5))
             rig.scan("cam", 0.1 * k, *([bus] if front else []), *back)
         states = rig.fusion._rollback.state
-        return any(abs(y - 20.0) < 1.0 and score > 20.0 for y, score in zip(states.x[:, 1], states.values[:, 0]))
+        behind = np.abs(states.x[:, 1] - 20.0) < 1.0
+        return bool((states.values[behind, 0] > 20.0).any())
 
     assert survive(front=True)
     assert not survive(front=False)
@@ -308,9 +309,7 @@ detections = st.builds(
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.tuples(
-            st.sampled_from(["cam", "radar"]), st.floats(-0.5, 0.2), st.lists(detections, max_size=8)
-        ),
+        st.tuples(st.sampled_from(["cam", "radar"]), st.floats(-0.5, 0.2), st.lists(detections, max_size=8)),
         max_size=25,
     )
 )

@@ -33,9 +33,7 @@ class Road:
         self.clock = VirtualClock()
         self.counters = Counters()
         self.start = self.clock.utc()
-        self.fusion = Fusion(
-            PLANE, (CAMERA,), self.clock, self.counters, vehicles=VehicleSettings(**limits)
-        )
+        self.fusion = Fusion(PLANE, (CAMERA,), self.clock, self.counters, vehicles=VehicleSettings(**limits))
         self.seq = 0
 
     @property
@@ -44,9 +42,7 @@ class Road:
 
     def see(self, *places: tuple[float, float], kind: ParticipantClass = ParticipantClass.CAR) -> None:
         self.seq += 1
-        found = tuple(
-            Detection(x, y, kind, length_m=4.6, width_m=1.8, std_m=(0.4, 0.4)) for x, y in places
-        )
+        found = tuple(Detection(x, y, kind, length_m=4.6, width_m=1.8, std_m=(0.4, 0.4)) for x, y in places)
         now = self.clock.mono()
         self.fusion.on_scan(Scan("cam", self.seq, self.clock.utc(), now, now, f"scan{self.seq}", found))
 

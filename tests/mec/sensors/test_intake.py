@@ -87,7 +87,14 @@ def test_a_sound_scan_is_stamped_and_its_objects_stand_on_the_plane() -> None:
     assert (scan.trace_id, scan.arrived) == ("trace", rig.clock.mono())
     first, second, third = scan.detections
     assert first == Detection(
-        12.0, 40.0, ParticipantClass.CAR, 0.8, 1.0, -2.0, yaw_rad=pytest.approx(7.0 - math.tau), std_m=(0.5, 0.5)
+        12.0,
+        40.0,
+        ParticipantClass.CAR,
+        0.8,
+        1.0,
+        -2.0,
+        yaw_rad=pytest.approx(7.0 - math.tau),
+        std_m=(0.5, 0.5),
     )
     assert (second.x_m, second.y_m) == (pytest.approx(12.0, abs=1e-6), pytest.approx(40.0, abs=1e-6))
     assert (second.yaw_rad, second.std_m) == (pytest.approx(0.0), (0.4, 0.2))
@@ -98,9 +105,7 @@ def test_a_sound_scan_is_stamped_and_its_objects_stand_on_the_plane() -> None:
 
 
 def test_encode_and_decode_agree() -> None:
-    detection = Detection(
-        12.5, 30.0, ParticipantClass.BUS, 0.5, 1.0, 2.0, 3.0, 12.0, 2.5, 1.0, (0.3, 0.2)
-    )
+    detection = Detection(12.5, 30.0, ParticipantClass.BUS, 0.5, 1.0, 2.0, 3.0, 12.0, 2.5, 1.0, (0.3, 0.2))
     head, detections, errors = decode_scan(
         encode_scan("cam-1", 7, 1_000, [wire_object(detection)]), POSE, PLANE
     )
@@ -285,11 +290,28 @@ def test_any_octets_give_a_scan_or_a_sensor_error(data: bytes) -> None:
 
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("xyvxstd"), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("xyvxstd"), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 fields = st.sampled_from(
-    ["x", "y", "lat", "lon", "range", "bearing", "vx", "vy", "yaw", "heading_deg", "std", "conf", "cls", "length"]
+    [
+        "x",
+        "y",
+        "lat",
+        "lon",
+        "range",
+        "bearing",
+        "vx",
+        "vy",
+        "yaw",
+        "heading_deg",
+        "std",
+        "conf",
+        "cls",
+        "length",
+    ]
 )
 
 

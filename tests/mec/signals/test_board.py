@@ -28,6 +28,7 @@ from wayside.mec.signals import (
 from wayside.observe import Counters
 
 KEY = SignalKey("1-7", 2)
+HERE = IntersectionId(7, 1)
 CONTROLLED = SignalSource(
     intersection="1-7",
     source=TSCBM,
@@ -50,7 +51,7 @@ class Rig:
         light: Light = Light.PROTECTED_GREEN,
         *,
         device: str = "rsu-1",
-        intersection: IntersectionId = IntersectionId(7, 1),
+        intersection: IntersectionId = HERE,
         age_ms: float | None = 0.0,
         group: int = 2,
         **ends: int,

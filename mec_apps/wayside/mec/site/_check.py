@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from pydantic import ValidationError
 
 from wayside.asn1 import dialects
 from wayside.asn1.messages import Intersection, RoadMap
 from wayside.asn1.translate import DIALECTS
 from wayside.mec.site._maps import MapError, read_road_map
-from wayside.mec.site._models import SiteModel
+from wayside.mec.site._models import Secret, SiteModel
 from wayside.mec.site._reasons import SiteProblem, SiteReason
+from wayside.mec.site._secrets import SECRET_ADVICE, SecretError, is_secret_name, read_secret
 from wayside.mec.site._yaml import Document, key_text
 from wayside.rsu import DeviceConfig, RsuError, VendorInfo, read_config
 
@@ -140,11 +142,29 @@ class Checks:
                     "stands beside config already",
                     f"leave {key} out of config",
                 )
+            config = self._with_secrets((*at, "config"), rsu.config)
             try:
-                configs[rsu.id] = read_config(vendors[rsu.vendor], {**rsu.config, **own}, profile=rsu.profile)
+                configs[rsu.id] = read_config(vendors[rsu.vendor], {**config, **own}, profile=rsu.profile)
             except RsuError as error:
                 self._add_converted((*at, "config"), error.what, error.advice)
         return configs
+
+    def _with_secrets(self, at: tuple[str | int, ...], config: Mapping[str, Any]) -> dict[str, Any]:
+        """A vendor's values, those that are secrets read from where they are kept."""
+        out: dict[str, Any] = {}
+        for key, value in config.items():
+            if not is_secret_name(key):
+                out[key] = value
+                continue
+            try:
+                out[key] = read_secret(Secret.model_validate(value), self._folder)
+            except ValidationError:
+                self._add(
+                    SiteReason.INLINE_SECRET, (*at, key), "a secret stands in the file itself", SECRET_ADVICE
+                )
+            except SecretError as error:
+                self._add(SiteReason.MISSING_SECRET, (*at, key), str(error), "set it before the start")
+        return out
 
     def check_apps(self, known: Mapping[str, type[Parameters]]) -> dict[str, Parameters]:
         """Parameters of each enabled app; one that the file does not name runs with its defaults."""
@@ -211,6 +231,3 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, 1)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(names) or 'none'}"
-
-
-Vendors = Callable[[], Mapping[str, VendorInfo]]

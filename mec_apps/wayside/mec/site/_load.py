@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from wayside.mec.site._check import Checks, suggestion
 from wayside.mec.site._models import SiteModel
 from wayside.mec.site._reasons import SiteError, SiteProblem, SiteReason
+from wayside.mec.site._secrets import SECRET_ADVICE
 from wayside.mec.site._site import Site
 from wayside.mec.site._yaml import MAX_BYTES, Document, key_text, read_yaml
 from wayside.rsu import VendorInfo
@@ -32,7 +33,7 @@ _PLACEHOLDER = {
 }
 _ADVICE = {
     "missing": "add it",
-    "inline_secret": "give env: NAME or file: PATH, and set the secret there",
+    "inline_secret": SECRET_ADVICE,
 }
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from wayside.mec.sensors import DEFAULT_STD_M, SensorPose, SensorSpec
 from wayside.mec.signals import SignalSource
 from wayside.mec.site._models import Secret, SiteModel, split_endpoint
 from wayside.mec.site._reasons import SiteError, SiteProblem, SiteReason
+from wayside.mec.site._secrets import SecretError, read_secret
 
 if TYPE_CHECKING:
     from wayside.mec.apps import Parameters
@@ -133,20 +133,11 @@ class Site:
         """
         if where is None:
             return ""
-        if where.env is not None:
-            value, name = os.environ.get(where.env, ""), f"environment variable {where.env}"
-        else:
-            name = f"file {where.file}"
-            try:
-                value = (self.path.parent / str(where.file)).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                value = ""
-        if not value:
-            problem = SiteProblem(
-                SiteReason.MISSING_SECRET, 0, "", f"{name} is missing or empty", "set it before the start"
-            )
-            raise SiteError(str(self.path), [problem])
-        return value
+        try:
+            return read_secret(where, self.path.parent)
+        except SecretError as error:
+            problem = SiteProblem(SiteReason.MISSING_SECRET, 0, "", str(error), "set it before the start")
+            raise SiteError(str(self.path), [problem]) from None
 
     def sensor_tokens(self) -> dict[str, str]:
         """Secret of each sensor that comes by WebSocket. Raises SiteError MISSING_SECRET."""
