@@ -20,6 +20,7 @@ from wayside.mec.linkserver._gate import WriteGate
 from wayside.mec.linkserver._outgoing import Outgoing
 from wayside.mec.linkserver._session import Session
 
+_BINARY = WSMsgType.BINARY
 _CLOSE_TEXT_BYTES = 123  # RFC 6455, 5.5.1: a close frame's payload of 125 less its code
 
 
@@ -78,7 +79,7 @@ class Connection(WSListener):
             return
         arrived = self._host.clock.mono()
         kind = frame.msg_type
-        if kind == WSMsgType.BINARY and frame.fin:
+        if kind == _BINARY and frame.fin:
             self._host.arrived(self, frame.get_payload_as_bytes(), arrived)
         elif kind == WSMsgType.CLOSE:
             self.ended_at = arrived
@@ -147,8 +148,9 @@ class Connection(WSListener):
 
     def _write(self, session: Session, gate: WriteGate, data: bytes, seq: int, item: Outgoing) -> None:
         assert self._transport is not None
-        self._transport.send(WSMsgType.BINARY, data)
-        gate.wrote(len(data))
+        self._transport.send(_BINARY, data)
+        if gate.tls:
+            gate.wrote(len(data))
         if item.on_written is not None:
             self._host.call(item.on_written, session.info.session_id, seq, self._host.clock.mono())
 
@@ -159,7 +161,7 @@ class Connection(WSListener):
         seq = self.session.next_seq() if self.session is not None else 0
         created_ms = self._host.clock.utc() // 1_000_000
         data = encode_frame(Header(kind, Flag(0), 255, seq, 0, created_ms, 0), encode_body(body))
-        self._transport.send(WSMsgType.BINARY, data)
+        self._transport.send(_BINARY, data)
         self._gate.wrote(len(data))
         return True
 

@@ -37,7 +37,7 @@ class WriteGate:
         self._resumed = resumed
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket = transport.get_extra_info("socket")
-        self._tls = transport.get_extra_info("ssl_object") is not None
+        self.tls = transport.get_extra_info("ssl_object") is not None
         self._turn_bytes = 0
         self._watched: int | None = None
         self.blocked_since: MonoNs | None = None
@@ -61,8 +61,8 @@ class WriteGate:
         return False
 
     def wrote(self, size: int) -> None:
-        """Account for octets just written."""
-        if self._tls:
+        """Account for octets just written; needed under TLS only."""
+        if self.tls:
             self._turn_bytes += size
             if self._turn_bytes >= TLS_TURN_BYTES:
                 self._watch()

@@ -24,16 +24,17 @@ class Outgoing:
     expires: instant after which the edge no longer writes it; ignored for CANCEL and where ttl_ms is 0.
     body: octets behind the header. on_written: called for each session at each writing, so again after a
     resume. flags: DEGRADED when the edge doubts its clock.
+    `frame(seq, flags=0)` gives the octets for one session, `flags` added.
 
     Raises ValueError for a kind that does not go down to vehicles, or a WARNING or ADVICE without lifetime.
     """
 
     __slots__ = (
-        "_template",
         "body",
         "created",
         "ends",
         "expires",
+        "frame",
         "key",
         "kind",
         "on_written",
@@ -67,17 +68,13 @@ class Outgoing:
         self.ttl_ms = ttl_ms
         self.body = body
         self.on_written = on_written
-        self._template = FrameTemplate(
+        self.frame = FrameTemplate(
             Header(kind, flags, priority, 0, key, created // 1_000_000, ttl_ms), body
-        )
+        ).numbered
 
     def expired(self, now: MonoNs) -> bool:
         """Whether it must no longer be written."""
         return self.ttl_ms > 0 and now >= self.expires and not self.ends
-
-    def frame(self, seq: int, again: bool = False) -> bytes:
-        """Octets to write under this `seq`; `again` sets the RESUMED flag."""
-        return self._template.numbered(seq, Flag.RESUMED if again else 0)
 
 
 class SessionInfo(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 
 from wayside.clock import MonoNs
-from wayside.link import Hello, LinkRules, Loss, Mailbox
+from wayside.link import Flag, Hello, LinkRules, Loss, Mailbox
 from wayside.mec.linkserver._history import History
 from wayside.mec.linkserver._outgoing import Outgoing, SessionInfo
 from wayside.mec.linkserver._reasons import LinkServerReason
@@ -102,7 +102,7 @@ class Session:
         item, again = taken
         seq = self.next_seq()
         self.history.written(seq, item)
-        return item.frame(seq, again), seq, item
+        return item.frame(seq, Flag.RESUMED if again else 0), seq, item
 
     def frame_at_once(self, item: Outgoing, now: MonoNs) -> tuple[bytes, int] | None:
         """As `post` and `next_frame` in one, for an empty mailbox; None when there is nothing to write."""
