@@ -80,7 +80,8 @@ async def outbox(path: Path, batch: int, seconds: float, callers: int = 1) -> fl
         async def call() -> None:
             nonlocal rows
             while time.monotonic() - began < seconds:
-                rows += len(await box.append(items))
+                ids = await box.append(items)
+                rows += len(ids)
 
         await asyncio.gather(*(call() for _ in range(callers)))
         return rows / (time.monotonic() - began)

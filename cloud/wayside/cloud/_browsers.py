@@ -50,8 +50,11 @@ def browsers_router(centre: Centre) -> APIRouter:
 
 
 async def _feed(socket: WebSocket, follower: Follower, gone: asyncio.Task[None], centre: Centre) -> None:
-    while not gone.done():
+    gone.add_done_callback(lambda _: follower.end())
+    while True:
         message = await follower.next(_TICK_S)
+        if gone.done():
+            return
         if message is None:
             message = msgspec.json.encode({"type": "tick", "ages_ms": centre.live.ages_ms()})
         try:

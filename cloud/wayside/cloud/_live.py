@@ -114,5 +114,9 @@ class Follower:
         except TimeoutError:
             return None
 
+    def end(self) -> None:
+        """Wake up whoever waits in `next`, with an empty message: the browser has gone."""
+        self._slots.put("end", b"")
+
     def __len__(self) -> int:
         return len(self._slots)

@@ -182,6 +182,11 @@ class Database:
 
     def _encode(self, entry: Entry, seq: int) -> list[tuple[RecordId, Body, bytes]]:
         encoded: list[tuple[RecordId, Body, bytes]] = []
+        try:
+            for subject in entry.events:
+                subject.encode()
+        except ValueError as error:
+            raise RollupError(RollupReason.UNFIT, f"subject cannot be encoded: {error}") from None
         for n, (key, body) in enumerate(entry.items, seq + 1):
             record = Record(RecordId(self._site, self.boot, n), key, entry.utc_ns, body)
             try:
