@@ -150,8 +150,10 @@ class EdgeCore:
             if change.state is EventState.CLOSED:
                 continue
             subject = self._claims.name_of(change.report.subject)
-            if change.trace:
-                self._story.tell(subject, change.trace)
+            self._story.tell(subject, change.trace)
+            for step in change.trace:
+                if step.name == "selection":
+                    self.receipts.confirm.add_ms(step.detail["confirm_ms"])
             self._observe(subject, self._facts(subject, change))
         self._end_lapsed(world.mono)
 
