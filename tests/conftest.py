@@ -6,8 +6,13 @@ import os
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
 
 from wayside.clock import VirtualClock
+
+# Cores are shared: a slow example says nothing of the code. Examples are the same in every run.
+settings.register_profile("wayside", deadline=None, derandomize=True)
+settings.load_profile("wayside")
 
 
 @pytest.fixture

@@ -7,11 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
-
-# Cores are shared: a slow example says nothing of the code. Examples are the same in every run.
-settings.register_profile("wayside", deadline=None, derandomize=True)
-settings.load_profile("wayside")
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
