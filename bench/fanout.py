@@ -20,7 +20,6 @@ import platform
 import resource
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -244,7 +243,8 @@ def compare(floor: Path, cl: Path, count: int, seconds: float) -> dict[str, Any]
 
 
 def compare_stuck(cl: Path, seconds: float) -> dict[str, Any]:
-    """p99 of the others with and without one vehicle that never reads, medians of alternating runs."""
+    """p99 of the others with and without one vehicle that never reads: alternating runs, the quietest of each,
+    since what else the host does only ever adds."""
     without, beside = [], []
     waiting = 0.0
     for _ in range(STUCK_RUNS):
@@ -256,7 +256,7 @@ def compare_stuck(cl: Path, seconds: float) -> dict[str, Any]:
         "vehicles": STUCK_VEHICLES,
         "p99_ms_without": without,
         "p99_ms_with": beside,
-        "p99_ratio": round(statistics.median(beside) / statistics.median(without), 2),
+        "p99_ratio": round(min(beside) / min(without), 2),
         "keys_waiting_for_the_stuck": waiting,
     }
 
@@ -277,7 +277,7 @@ def show(report: dict[str, Any]) -> None:
     stuck = report["stuck"]
     print(
         f"one vehicle of {stuck['vehicles'] + 1} never reads: p99 of the others {stuck['p99_ms_with']} ms, "
-        f"without it {stuck['p99_ms_without']} ms, ratio of medians {stuck['p99_ratio']}"
+        f"without it {stuck['p99_ms_without']} ms, ratio of the quietest {stuck['p99_ratio']}"
     )
 
 
@@ -295,7 +295,7 @@ def main() -> int:
             print(f"{count} vehicles …", file=sys.stderr)
             runs.append(compare(floor, cl, count, args.seconds))
         print("one that never reads …", file=sys.stderr)
-        stuck = compare_stuck(cl, args.seconds / 2)
+        stuck = compare_stuck(cl, 0.75 * args.seconds)
     report = {
         "host": {
             "kernel": platform.release(),

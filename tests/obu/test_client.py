@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wayside.asn1 import load
 from wayside.link import (
     Advice,
     AdviceKind,
@@ -22,6 +25,7 @@ from wayside.link import (
     Refused,
     Severity,
 )
+from wayside.observe import WaysideError
 from wayside.obu import (
     ObuClient,
     ObuError,
@@ -443,6 +447,48 @@ async def test_a_wire_value_is_encoded_or_refused(road: Road) -> None:
     client = await road.vehicle(dialect="j2735-2024")
     with pytest.raises(ObuError) as error:
         await client.send_bsm({"messageId": 20, "value": "nonsense", "extra": 1})
+    assert error.value.reason is ObuReason.BAD_MESSAGE
+
+
+VECTOR = next(
+    vector
+    for vector in json.loads((Path(__file__).parents[1] / "vectors" / "csae.json").read_text("utf-8"))
+    if vector["dialect"] == "csae53-2020" and vector["message"] == "bsmFrame"
+)
+
+
+async def test_messages_go_up_typed_and_come_down_undecoded(road: Road) -> None:
+    from wayside.asn1.messages import BasicSafety, Position
+    from wayside.asn1.translate import to_message
+
+    client = await road.vehicle()
+    messages: list[ReceivedMessage] = []
+
+    async def on_message(message: ReceivedMessage) -> None:
+        messages.append(message)
+
+    client.on_message(on_message)
+    road.edge.line.down(FrameKind.MESSAGE, bytes.fromhex(VECTOR["hex"]), key=1, ttl_ms=500)
+    road.edge.line.down(FrameKind.MESSAGE, b"\xff\xff", key=2, ttl_ms=500)
+    await road.settle()
+    good, bad = messages
+    wire = good.wire()
+    assert wire[0] == "bsmFrame" and wire[1]["msgCnt"] == VECTOR["decoded"][1]["msgCnt"]
+    typed = good.typed()
+    assert isinstance(typed, BasicSafety) and typed.msg_count == wire[1]["msgCnt"]
+    with pytest.raises(WaysideError):
+        bad.wire()
+    assert await client.send_bsm(wire)
+    sent = BasicSafety(bytes(8), 5, Position(39.0, 117.0), speed_mps=10.0, heading_deg=90.0)
+    assert await client.send_bsm(sent)
+    await road.settle()
+    up = [frame.body for frame in road.edge.line.up if frame.header.kind is FrameKind.MESSAGE]
+    assert up[0] == bytes.fromhex(VECTOR["hex"])[: len(up[0])]
+    again = to_message("csae53-2020", load("csae53-2020").decode(up[1]), near=road.clock.utc()).message
+    assert isinstance(again, BasicSafety)
+    assert (again.msg_count, again.position.lat_deg, again.heading_deg) == (5, 39.0, 90.0)
+    with pytest.raises(ObuError) as error:
+        await client.send_bsm(BasicSafety(bytes(8), 5, Position(400.0, 117.0)))
     assert error.value.reason is ObuReason.BAD_MESSAGE
 
 

@@ -6,7 +6,7 @@ import ssl as ssl_module
 import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wayside.clock import Clock, MonoNs, SystemClock
 from wayside.link import (
@@ -24,7 +24,7 @@ from wayside.observe import Counters
 from wayside.obu._delivery import Callback, Lane, Parcel, Queue
 from wayside.obu._inbox import Inbox
 from wayside.obu._link import SAFETY_MESSAGE_LIVES_S, Link
-from wayside.obu._message import encoded
+from wayside.obu._message import WireValue, encoded
 from wayside.obu._reasons import ObuError, ObuReason
 from wayside.obu._transport import Connector, websocket_connector
 from wayside.obu._types import (
@@ -229,7 +229,7 @@ class ObuClient:
 
     # up
 
-    async def send_bsm(self, message: BasicSafety | dict[str, Any] | bytes) -> bool:
+    async def send_bsm(self, message: BasicSafety | WireValue | bytes) -> bool:
         """Send a safety message: a BasicSafety, a wire value, or the octets of a MessageFrame.
 
         False, and counted, when there is no session; it is not kept for later. Raises ObuError BAD_MESSAGE

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wayside.link import Severity, WarningKind
 from wayside.obu._client import ObuClient, Unsubscribe
 from wayside.obu._delivery import Callback
+from wayside.obu._message import WireValue
 from wayside.obu._reasons import ObuError, ObuReason
 from wayside.obu._types import ObuState, ObuStatus, ReceivedWarning
 
@@ -142,7 +143,7 @@ class SyncObuClient:
         """See `ObuClient.active`."""
         return self._call(lambda client: client.active())
 
-    def send_bsm(self, message: BasicSafety | dict[str, Any] | bytes) -> bool:
+    def send_bsm(self, message: BasicSafety | WireValue | bytes) -> bool:
         """See `ObuClient.send_bsm`."""
         return self._run(self._inner.send_bsm(message))
 

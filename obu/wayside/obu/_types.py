@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from wayside.clock import MonoNs, UtcNs
 from wayside.link import Advice, CancelReason, Severity, Warning, WarningKind
+
+if TYPE_CHECKING:
+    from wayside.asn1.messages import Message
 
 
 class ObuState(StrEnum):
@@ -108,6 +111,12 @@ class ReceivedMessage(msgspec.Struct, frozen=True):
         from wayside.asn1 import load
 
         return load(self.dialect).decode(self.data)
+
+    def typed(self) -> Message:
+        """The message in SI units and WGS-84, decoded now. Raises DecodeError, TranslateError of wayside.asn1."""
+        from wayside.asn1.translate import to_message
+
+        return to_message(self.dialect, self.wire(), near=self.created).message
 
 
 class ObuStatus(msgspec.Struct, frozen=True):

@@ -348,7 +348,7 @@ class LinkServer:
     def _cut(self, session: Session, connection: Connection, reason: LinkServerReason) -> None:
         """Cut a connection and keep the session for its return."""
         self._counters.drop(reason)
-        _log.info("vehicle %s is cut: %s", session.info.vehicle_id, reason.value)
+        _log.info("vehicle %r is cut: %s", session.info.vehicle_id, reason.value)
         connection.cut()
         self._detach(session, connection)
 
