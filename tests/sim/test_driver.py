@@ -11,10 +11,10 @@ import pytest
 from wayside.link import Action, Severity
 from wayside.sim._driver import (
     ALERTED_S,
-    COMFORT_MPS2,
     CRAWL_MPS,
     EMERGENCY_MPS2,
     FIRM_MPS2,
+    GENTLE_MPS2,
     MARGIN_M,
     SURPRISED_S,
     WARNED_S,
@@ -63,6 +63,17 @@ def test_newer_warning_of_a_key_does_not_start_the_reaction_again() -> None:
     assert driver.braking(6.0, 0.0, 15.0) is not None
 
 
+def test_danger_that_comes_back_finds_the_foot_on_the_brake() -> None:
+    driver = Driver(USUAL)
+    driver.warn(1, urgent(5.0, 60.0, ttl_s=9.0))
+    driver.cancel(1, 7.0)
+    driver.warn(1, urgent(8.0, 60.0, ttl_s=9.0))
+    assert (driver.braking(8.0, 0.0, 15.0) or 0.0) > 0.0
+    driver.cancel(1, 9.0)
+    driver.warn(1, urgent(12.1, 60.0, ttl_s=9.0))
+    assert driver.braking(12.5, 0.0, 15.0) is None
+
+
 def test_urgent_braking_is_as_hard_as_needed_up_to_an_emergency() -> None:
     driver = Driver(USUAL)
     driver.warn(1, urgent(0.0, 30.0, ttl_s=9.0))
@@ -74,7 +85,7 @@ def test_slow_down_leads_to_a_crawl_not_a_stop() -> None:
     driver = Driver(USUAL)
     driver.warn(1, Heard(0.0, 99.0, Severity.ADVISE, Action.SLOW_DOWN, 100.0))
     room = 100.0 - MARGIN_M
-    allowed = math.sqrt(2 * COMFORT_MPS2 * room)
+    allowed = math.sqrt(2 * GENTLE_MPS2 * room)
     assert driver.braking(1.0, 0.0, allowed - 1.0) is None
     assert driver.braking(1.0, 0.0, allowed + 1.0) == pytest.approx(2.0)
     assert driver.braking(1.0, 95.0, CRAWL_MPS - 1.0) is None
@@ -83,12 +94,16 @@ def test_slow_down_leads_to_a_crawl_not_a_stop() -> None:
 def test_expired_and_cancelled_warnings_end() -> None:
     driver = Driver(USUAL)
     driver.warn(1, urgent(0.0, 60.0, ttl_s=2.0))
-    assert driver.alert(1.5)
-    assert not driver.alert(2.0)
+    assert driver.alert(1.5) and driver.alert(2.0)
+    assert driver.braking(2.0, 0.0, 10.0) == 0.0
+    assert driver.braking(2.0, 61.0, 10.0) is None, "the place is behind"
+    driver = Driver(USUAL)
     driver.warn(2, urgent(3.0, 60.0, ttl_s=9.0))
     assert driver.braking(4.5, 0.0, 10.0) is not None
-    driver.cancel(2)
-    assert driver.braking(4.5, 0.0, 10.0) is None
+    driver.cancel(2, 4.5)
+    assert driver.braking(4.5, 0.0, 10.0) == 0.0, "wary: no braking, no speeding up"
+    assert driver.alert(7.4) and not driver.alert(7.5)
+    assert driver.braking(7.5, 0.0, 10.0) is None
 
 
 def test_a_place_passed_is_no_reason_to_brake() -> None:

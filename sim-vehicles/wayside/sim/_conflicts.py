@@ -19,6 +19,7 @@ TTC_CONFLICT_S = 1.5
 TTC_SERIOUS_S = 1.0
 PET_CONFLICT_S = 1.0
 PET_KEPT_S = 5.0
+PET_SPEED_MPS = 3.0
 _CELL_M = 1.0
 _CROSSING_DEG = 60.0
 _STANDING_MPS = 0.5
@@ -112,7 +113,8 @@ class ConflictMeter:
     """Measures every pair of participants of a run: time to collision, post-encroachment time, collisions.
 
     Post-encroachment time: from the moment one has left a square metre of road to the moment at which
-    another, whose way crosses it, enters it. Call `observe` about ten times a second.
+    another, whose way crosses it, enters it at 3 m/s or more: who creeps up is in no conflict. Call
+    `observe` about ten times a second.
     """
 
     def __init__(self) -> None:
@@ -145,6 +147,7 @@ class ConflictMeter:
                 if (
                     before is not None
                     and before.id != motion.id
+                    and motion.speed_mps >= PET_SPEED_MPS
                     and now_s - before.at_s <= PET_KEPT_S
                     and (before.motor or motion.motor)
                     and angle_between_deg(before.heading_deg, heading) > _CROSSING_DEG

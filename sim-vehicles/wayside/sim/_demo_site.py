@@ -4,12 +4,10 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import yaml
 
 from wayside.sim._children import free_port
 
-SITE_FILE = Path("deploy/demo/site.yaml")
 _TCP, _UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 
 
@@ -50,11 +48,8 @@ def choose_ports(source: Path, *, any_free: bool) -> Ports:
     )
 
 
-def write_site(source: Path, target: Path, ports: Ports, centre_url: str) -> str:
-    """Write the site file of one run: the source with these ports, this centre, and maps by absolute path.
-
-    Returns the site's id.
-    """
+def write_site(source: Path, target: Path, ports: Ports, centre_url: str) -> None:
+    """Write the site file of one run: the source with these ports, this centre, and maps by absolute path."""
     site = yaml.safe_load(source.read_text("utf-8"))
     for name in ("sensors_udp", "sensors_ws", "tscbm", "link", "http"):
         site["listen"][name] = f"127.0.0.1:{getattr(ports, name)}"
@@ -66,4 +61,3 @@ def write_site(source: Path, target: Path, ports: Ports, centre_url: str) -> str
     site["uplink"]["url"] = centre_url
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(yaml.safe_dump(site, allow_unicode=True, sort_keys=False), "utf-8")
-    return msgspec.convert(site["id"], str)

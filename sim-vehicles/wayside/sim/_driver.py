@@ -15,6 +15,8 @@ ALERTED_S = 0.75
 SPREAD = 0.2
 
 COMFORT_MPS2 = 2.5
+GENTLE_MPS2 = 1.0
+WARY_S = 3.0
 FIRM_MPS2 = 4.0
 EMERGENCY_MPS2 = 7.0
 CRAWL_MPS = 4.2
@@ -62,16 +64,28 @@ class Driver:
         self._seen_s: dict[int, float] = {}
         self._heard: dict[int, Heard] = {}
         self._first_heard_s: dict[int, float] = {}
+        self._ended: dict[int, tuple[float, float]] = {}
+        self._wary_until_s = -math.inf
+        self._wary_m = 0.0
 
     def warn(self, key: int, heard: Heard) -> None:
-        """Take in a warning; a newer one of its key replaces it without a new reaction time."""
+        """Take in a warning; a newer one of its key replaces it without a new reaction time, also when the
+        key's last one ended less than 3 s ago."""
         self._heard[key] = heard
-        self._first_heard_s.setdefault(key, heard.at_s)
+        first, ended = self._ended.pop(key, (heard.at_s, -math.inf))
+        self._first_heard_s.setdefault(key, first if heard.at_s - ended < WARY_S else heard.at_s)
 
-    def cancel(self, key: int) -> None:
+    def cancel(self, key: int, now_s: float) -> None:
         """The danger is over."""
-        self._heard.pop(key, None)
-        self._first_heard_s.pop(key, None)
+        heard, first = self._heard.pop(key, None), self._first_heard_s.pop(key, now_s)
+        if heard is not None:
+            self._ended[key] = (first, now_s)
+        if (
+            heard is not None
+            and now_s - first >= self.reactions.warned_s
+            and heard.action is not Action.WATCH
+        ):
+            self._wary_until_s, self._wary_m = now_s + WARY_S, heard.place_m
 
     def see(self, participant: int, now_s: float) -> None:
         """Something surprising is in sight."""
@@ -90,17 +104,18 @@ class Driver:
         return now_s - seen >= wait
 
     def alert(self, now_s: float) -> bool:
-        """Whether a warning has been understood and is still valid."""
-        return bool(self._active(now_s))
+        """Whether a warning has been understood and is still valid, or ended less than 3 s ago."""
+        return bool(self._active(now_s)) or now_s < self._wary_until_s
 
     def braking(self, now_s: float, front_m: float, speed_mps: float) -> float | None:
         """Deceleration in m/s² (positive) that the warnings make the driver apply, None for none.
 
         front_m: place of the vehicle's front along its way. Urgent: as hard as is needed to stop short of
         the place, at least firmly, at most an emergency braking. Otherwise comfortably, down to the speed
-        from which a comfortable stop short of the place is possible, and never below a crawl.
+        from which a gentle stop short of the place is possible, and never below a crawl. A driver whose
+        warning has ended does not speed up again for 3 s, unless the place is behind.
         """
-        hardest: float | None = None
+        hardest = 0.0 if now_s < self._wary_until_s and front_m < self._wary_m else None
         for heard in self._active(now_s):
             room = heard.place_m - MARGIN_M - front_m
             if heard.action is Action.WATCH or room < -MARGIN_M:
@@ -109,11 +124,11 @@ class Driver:
                 wanted = min(max(speed_mps**2 / (2.0 * max(room, 0.5)), FIRM_MPS2), EMERGENCY_MPS2)
             else:
                 stop = heard.action is Action.STOP
-                allowed = math.sqrt(2.0 * COMFORT_MPS2 * max(room, 0.0))
+                allowed = math.sqrt(2.0 * GENTLE_MPS2 * max(room, 0.0))
                 allowed = allowed if stop else max(allowed, CRAWL_MPS)
                 if speed_mps < allowed - 0.5:
                     continue
-                wanted = min(max((speed_mps - allowed) / 0.5, 0.0), 1.4 * COMFORT_MPS2)
+                wanted = min(max((speed_mps - allowed) / 0.5, 0.0), COMFORT_MPS2)
             hardest = wanted if hardest is None else max(hardest, wanted)
         return hardest
 
@@ -121,7 +136,7 @@ class Driver:
         out: list[Heard] = []
         for key, heard in list(self._heard.items()):
             if now_s >= heard.ends_s:
-                self.cancel(key)
+                self.cancel(key, now_s)
             elif now_s - self._first_heard_s[key] >= self.reactions.warned_s:
                 out.append(heard)
         return out

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -21,7 +20,7 @@ BSM_PERIOD_S = 0.1
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """A danger as a driver was first shown it."""
+    """A danger as a driver was first shown it. latency: None when its first frame never came."""
 
     session: str
     event_id: str
@@ -29,7 +28,7 @@ class Shown(msgspec.Struct, frozen=True):
     severity: int
     trace_id: str
     at_s: float
-    latency: DeliveredLatency
+    latency: DeliveredLatency | None
 
 
 class Fleet:
@@ -134,20 +133,14 @@ class Fleet:
             TraceMark(Stage.RECEIVED, received.received),
             TraceMark(Stage.CALLED, called),
         )
-        stages = stage_durations_ms(marks)
-        begun = min((mark.at_ns for mark in warning.marks), default=received.received)
-        total_ms = (called - begun) / 1e6
         kind = warning.kind.value
-        shown = Shown(
-            session,
-            warning.event_id,
-            kind,
-            int(warning.severity),
-            warning.trace_id,
-            self._simulation.now_s,
-            DeliveredLatency(warning.trace_id, session, kind, stages, max(total_ms, 0.0)),
-        )
-        assert math.isfinite(total_ms)
+        latency: DeliveredLatency | None = None
+        if warning.marks:
+            begun = min(mark.at_ns for mark in warning.marks)
+            stages, total_ms = stage_durations_ms(marks), max((called - begun) / 1e6, 0.0)
+            latency = DeliveredLatency(warning.trace_id, session, kind, stages, total_ms)
+        severity, now_s = int(warning.severity), self._simulation.now_s
+        shown = Shown(session, warning.event_id, kind, severity, warning.trace_id, now_s, latency)
         self.shown.append(shown)
         if self.told is not None:
             self.told(shown)

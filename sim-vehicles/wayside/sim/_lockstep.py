@@ -7,7 +7,6 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,13 +19,13 @@ from wayside.mec.core import EdgeCore
 from wayside.mec.sensors import Scan
 from wayside.mec.site import Site, load_site
 from wayside.observe import Counters
+from wayside.sim._demo_arguments import SITE_FILE
 from wayside.sim._scenes import Scenario
 from wayside.sim._sensors import Look
 from wayside.sim._simulation import Simulation, single, usual_duration_s
 from wayside.sim._tscbm import tscbm
 from wayside.sim.report import Comparison
 
-SITE_FILE = Path("deploy/demo/site.yaml")
 BSM_PERIOD_S = 0.1
 TSCBM_PERIOD_S = 0.1
 _UPLINK_S = (0.012, 0.028)
@@ -141,7 +140,7 @@ class _Edge:
         self.simulation = simulation
         self.counters = Counters()
         self.clock = VirtualClock(utc_ns=_START_UTC_NS)
-        self.core = EdgeCore(site, self.clock, self.counters)
+        self.core = EdgeCore(site, self.clock, self.counters, seed=seed)
         self.scans = 0
         self._dialect = "j2735-2024"
         self._messages = load(self._dialect)

@@ -193,16 +193,16 @@ class _Crossing(Scene):
         rng = self.rng
         runner_key, subject_key = RouteKey(_SOUTH, 2, Turn.STRAIGHT), RouteKey(_WEST, 2, Turn.STRAIGHT)
         runner_meets, subject_meets = _meeting(traffic, runner_key, subject_key)
-        truck = traffic.add_vehicle(
-            RouteKey(_SOUTH, 1, Turn.LEFT),
+        waits = RouteKey(_SOUTH, 1, Turn.LEFT)
+        traffic.add_vehicle(
+            waits,
             kind=ParticipantClass.TRUCK,
-            s_m=traffic.crossing.routes[RouteKey(_SOUTH, 1, Turn.LEFT)].stop_m - 6.0,
-            speed_mps=0.0,
-            desired_mps=10.0,
+            s_m=traffic.crossing.routes[waits].stop_m - 75.0,
+            speed_mps=11.0,
+            desired_mps=11.0,
             connected=False,
             rng=rng,
         )
-        truck.obeys = True
         speed = rng.uniform(14.0, 16.0)
         late = rng.uniform(-0.2, 0.2)
         self.hazard = traffic.add_vehicle(

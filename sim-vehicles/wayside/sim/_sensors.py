@@ -61,16 +61,14 @@ class Look(NamedTuple):
 
 
 def sensor_set(crossing: Crossing) -> tuple[SensorSpec, ...]:
-    """The demo's sensors: a mast on the western leg and two corners of the crossing.
+    """The demo's sensors: camera and lidar on the western leg and at the crossing, a radar for each leg.
 
     Noise of cameras, radars and lidars by range: typical of a 7 m mast, 2 px and 1 degree of azimuth.
     """
     west = crossing.legs[3].yaw_rad
-    south = crossing.legs[2].yaw_rad
     mast = crossing.at(3, 80.0, -14.5)
     post = crossing.at(3, 120.0, -14.5)
     north_east = crossing.at(0, 16.0, -15.0)
-    north = crossing.at(0, 20.0, -1.0)
     south_west = crossing.at(2, 16.0, -15.0)
 
     def camera(name: str, at: tuple[float, float], yaw: float, fov: float, reach: float) -> SensorSpec:
@@ -79,9 +77,11 @@ def sensor_set(crossing: Crossing) -> tuple[SensorSpec, ...]:
             (0.10, 0.0, 0.00022), (0.05, 0.0015, 0.0), 65.0, 12.0, 0.04, 0.03, 0.03,
         )  # fmt: skip
 
-    def radar(name: str, at: tuple[float, float], yaw: float) -> SensorSpec:
+    def radar(leg: int) -> SensorSpec:
+        at = crossing.at((leg + 2) % 4, 20.0, -1.0)
+        name, yaw = f"radar-{crossing.legs[leg].name[0]}", crossing.legs[leg].yaw_rad
         return SensorSpec(
-            name, SensorKind.RADAR, *at, 6.0, wrap_rad(yaw), 60.0, 160.0, 15.0,
+            name, SensorKind.RADAR, *at, 6.0, yaw, 60.0, 170.0, 10.0,
             (0.3, 0.0, 0.0), (0.1, 0.013, 0.0), 25.0, 4.0, 0.05, 0.05, 0.0,
         )  # fmt: skip
 
@@ -93,11 +93,10 @@ def sensor_set(crossing: Crossing) -> tuple[SensorSpec, ...]:
 
     return (
         camera("cam-w", mast, west, 75.0, 110.0),
-        radar("radar-w", mast, west),
         lidar("lidar-w", post),
         camera("cam-c", north_east, math.radians(-128.0), 100.0, 90.0),
-        radar("radar-s", north, south),
         lidar("lidar-c", south_west),
+        *(radar(leg) for leg in range(4)),
     )
 
 

@@ -140,7 +140,7 @@ class Simulation:
         """Take a warning back."""
         vehicle = self.connected().get(session)
         if vehicle is not None:
-            vehicle.driver.cancel(key)
+            vehicle.driver.cancel(key, self.now_s)
 
     def pairs(self) -> list[PairMeasure]:
         """All measured pairs, without those that the script leads past each other."""

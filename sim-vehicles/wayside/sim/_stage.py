@@ -139,9 +139,8 @@ class Stage:
                     self._told(f"[{now_s:4.0f} s] scripted conflict: {scene.scenario.value}")
             if now_s >= next_word_s:
                 next_word_s += 5.0
-                self._told(
-                    f"[{now_s:4.0f} s] {len(self.fleet)} vehicles linked, {len(self.fleet.shown)} warnings shown"
-                )
+                linked, shown = len(self.fleet), len(self.fleet.shown)
+                self._told(f"[{now_s:4.0f} s] {linked} vehicles linked, {shown} warnings shown")
         took_s = self.elapsed_s
         if self.elapsed_s - (self.simulation.now_s - self._base_s) > 1.0:
             self.problems.append("the simulation fell behind real time by more than a second")
@@ -203,9 +202,10 @@ class Stage:
         self.counters.count("on_air", broadcast.message)
 
     def _shown(self, shown: Shown) -> None:
+        after = f", {shown.latency.total_ms:.1f} ms after the detection" if shown.latency else ""
         self._told(
-            f"         warning {shown.kind} to {shown.session}, severity {shown.severity}, "
-            f"{shown.latency.total_ms:.1f} ms after the detection (wayside trace {shown.trace_id})"
+            f"         warning {shown.kind} to {shown.session}, severity {shown.severity}{after}"
+            f" (wayside trace {shown.trace_id})"
         )
 
     def _failed(self, name: str, error: BaseException) -> None:

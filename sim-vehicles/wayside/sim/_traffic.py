@@ -169,12 +169,21 @@ class Traffic:
     def _walk_in(self, rng: random.Random) -> None:
         leg = rng.randrange(4)
         line = self.crossing.crosswalk(leg)
-        shift = rng.uniform(-2.0, 2.0)
-        line = line.offset(shift)
         if rng.random() < 0.5:
             line = line.reversed()
-        group = self.crossing.legs[(leg + 1) % 4].through_group
-        self.add_walker(Way(line), rng.uniform(1.2, 1.5), waits_for=group)
+        pace = rng.uniform(1.2, 1.5)
+        # Who waits stands beside the others, and behind them when the kerb is full.
+        for slot in range(10):
+            row, column = divmod(slot, 5)
+            lane = line.offset(0.9 * (column - 2))
+            place = lane.point_at(0.0)
+            back = lane.yaw_at(0.0) + math.pi
+            at = (place[0] + 0.9 * row * math.cos(back), place[1] + 0.9 * row * math.sin(back))
+            if all(math.dist(at, w.box()[:2]) > 0.8 for w in self.walkers.values()):
+                group = self.crossing.legs[(leg + 1) % 4].through_group
+                way = Way(Polyline([at, *map(tuple, lane.points.tolist())]))
+                self.add_walker(way, pace, waits_for=group)
+                return
 
     def _ride_in(self, rng: random.Random) -> None:
         leg = rng.randrange(4)

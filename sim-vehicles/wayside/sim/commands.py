@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wayside.sim._demo_arguments import SITE_FILE, add_arguments
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
@@ -37,7 +39,9 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         default="all",
         help="scripted conflict (default %(default)s)",
     )
-    lockstep.add_argument("--seeds", type=_positive, default=5, metavar="N", help="number of seeds (default 5)")
+    lockstep.add_argument(
+        "--seeds", type=_positive, default=5, metavar="N", help="number of seeds (default 5)"
+    )
     lockstep.add_argument("--first-seed", type=int, default=1, metavar="N", help="begin with seed N")
     lockstep.add_argument(
         "--duration", type=float, metavar="S", help="seconds of each run (default: what the scenario needs)"
@@ -45,8 +49,6 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     lockstep.add_argument("--site", type=Path, help="site file (default deploy/demo/site.yaml)")
     lockstep.add_argument("--json", action="store_true", help="print the single results as JSON instead")
     lockstep.set_defaults(func=_lockstep)
-    from wayside.sim.demo import add_arguments, run_demo
-
     demo = commands.add_parser(
         "demo",
         help="run everything in real time over sockets",
@@ -54,7 +56,13 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="example: wayside sim demo --duration 30",
     )
     add_arguments(demo)
-    demo.set_defaults(func=run_demo)
+    demo.set_defaults(func=_demo)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from wayside.sim.demo import run_demo
+
+    return run_demo(args)
 
 
 def _positive(text: str) -> int:
@@ -68,7 +76,7 @@ def _lockstep(args: argparse.Namespace) -> int:
     import msgspec
 
     from wayside.mec.site import load_site
-    from wayside.sim._lockstep import SITE_FILE, comparison_of, run_lockstep
+    from wayside.sim._lockstep import comparison_of, run_lockstep
     from wayside.sim._scenes import Scenario
     from wayside.sim.report import comparison_text, table
 

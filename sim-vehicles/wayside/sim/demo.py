@@ -10,16 +10,18 @@ import shutil
 import signal
 import socket
 import sys
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
 from wayside.clock import SystemClock
-from wayside.observe import LatencySamples
+from wayside.observe import STAGES
 from wayside.sim._children import Child, ChildError, free_port
-from wayside.sim._demo_site import SITE_FILE, choose_ports, write_site
-from wayside.sim._figures import Figures, read_figures
+from wayside.sim._demo_arguments import add_arguments
+from wayside.sim._demo_site import choose_ports, write_site
+from wayside.sim._figures import CentreFigures, EdgeFigures, edge_figures, merged, settled, summary_of
 from wayside.sim._lockstep import LockstepResult, comparison_of
 from wayside.sim._scenes import Scenario
 from wayside.sim._stage import Stage
@@ -34,27 +36,8 @@ from wayside.sim.report import (
     write_report,
 )
 
-OUT = Path("var/demo")
-DASHBOARD_PORT = 8080
 _SETTLE_S = 1.0
 _MOST_SEEDS = 3
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the demo's arguments."""
-    parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds (default: Ctrl-C)")
-    parser.add_argument("--seed", type=int, default=1, help="of traffic, sensors and drivers (default 1)")
-    parser.add_argument("--site", type=Path, default=SITE_FILE, help="site file (default %(default)s)")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder of the run (default %(default)s)")
-    parser.add_argument(
-        "--port", type=int, default=DASHBOARD_PORT, help="dashboard's port, 0 for any (default %(default)s)"
-    )
-    parser.add_argument(
-        "--any-ports", action="store_true", help="let the system choose all other ports too, as tests do"
-    )
-    parser.add_argument(
-        "--seeds", type=int, metavar="N", help="seeds of the comparison (default: rounds played, at most 3)"
-    )
 
 
 def run_demo(args: argparse.Namespace) -> int:
@@ -97,7 +80,7 @@ class _Demo:
         link_token, sensor_token = secrets.token_hex(16), secrets.token_hex(16)
         os.environ["WAYSIDE_LINK_TOKEN"], os.environ["WAYSIDE_SENSOR_TOKEN"] = link_token, sensor_token
         site_file = self._run / "site.yaml"
-        site = write_site(args.site, site_file, ports, url)
+        write_site(args.site, site_file, ports, url)
         stage = Stage(
             seed=args.seed,
             ports=ports,
@@ -121,10 +104,10 @@ class _Demo:
         _say("ending the edge, then counting what the centre has …")
         if not edge.running:
             self._problems.append("the edge ended by itself; see edge.log")
-        figures = await self._end_edge(edge, site, url)
+        edge_said, centre_said = await self._end_edge(edge, url)
         self._problems += stage.problems
         comparisons = await self._compare(stage)
-        report = self._report(stage, figures, comparisons, started, took_s)
+        report = self._report(stage, edge_said, centre_said, comparisons, started, took_s)
         path = Path(args.out) / "report.json"
         found = faults(report, known_reasons())
         write_report(path, report)
@@ -146,20 +129,33 @@ class _Demo:
         told = await centre.first_line()
         return str(told["url"])
 
-    async def _end_edge(self, edge: Child, site: str, url: str) -> Figures:
-        raise NotImplementedError
+    async def _end_edge(self, edge: Child, url: str) -> tuple[EdgeFigures, CentreFigures]:
+        """End the edge, which tells its figures, then ask the centre for its own."""
+        output = asyncio.create_task(edge.output())
+        try:
+            code = await edge.end()
+        finally:
+            said = (await asyncio.gather(output, return_exceptions=True))[0]
+        if code != 0 or isinstance(said, BaseException):
+            self._problems.append(
+                f"the edge ended with {code}: {said if isinstance(said, ChildError) else ''}"
+            )
+        told = edge_figures(said if isinstance(said, bytes) else b"")
+        return told, await settled(url, told.site, told.records.committed)
 
     async def _compare(self, stage: Stage) -> tuple[Comparison, ...]:
         """The scripted conflicts of this run's seeds in lockstep, in two processes of low priority."""
         played = stage.scenes_played
-        rounds = self._args.seeds or max(1, min(_MOST_SEEDS, min((played[s.value] for s in _SCRIPTED))))
+        rounds = self._args.seeds or max(1, min(_MOST_SEEDS, min(played[s.value] for s in _SCRIPTED)))
         _say(f"comparing without and with warnings in lockstep, {rounds} seed(s) …")
         gate = asyncio.Semaphore(2)
 
         async def one(scenario: Scenario) -> Comparison:
             words = ["sim", "lockstep", "--scenario", scenario.value, "--seeds", str(rounds), "--json"]
             words += ["--first-seed", str(self._args.seed), "--site", str(self._args.site)]
-            child = Child(f"lockstep {scenario.value}", words, self._run / f"lockstep-{scenario.value}.log", nice=10)
+            child = Child(
+                f"lockstep {scenario.value}", words, self._run / f"lockstep-{scenario.value}.log", nice=10
+            )
             self._children.append(child)
             async with gate:
                 await child.start()
@@ -169,24 +165,16 @@ class _Demo:
         return tuple(await asyncio.gather(*(one(scenario) for scenario in _SCRIPTED)))
 
     def _report(
-        self, stage: Stage, figures: Figures, comparisons: tuple[Comparison, ...], started: int, took_s: float
+        self,
+        stage: Stage,
+        edge: EdgeFigures,
+        centre: CentreFigures,
+        comparisons: tuple[Comparison, ...],
+        started: int,
+        took_s: float,
     ) -> Report:
-        deliveries = tuple(shown.latency for shown in stage.fleet.shown)
-        stages: dict[str, LatencySamples] = {}
-        total = LatencySamples()
-        for delivery in deliveries:
-            total.add_ms(delivery.total_ms)
-            for name, milliseconds in delivery.stages_ms.items():
-                stages.setdefault(name, LatencySamples()).add_ms(milliseconds)
-        warnings: dict[str, int] = {}
-        for shown in stage.fleet.shown:
-            warnings[shown.kind] = warnings.get(shown.kind, 0) + 1
-        dropped: dict[str, dict[str, int]] = {}
-        for source in (figures.dropped, stage.counters.drops(), stage.emulator.counters.drops()):
-            for name, reasons in source.items():
-                into = dropped.setdefault(name, {})
-                for reason, number in reasons.items():
-                    into[reason] = into.get(reason, 0) + number
+        latency = edge.latency
+        shown = stage.fleet.shown
         return Report(
             format=FORMAT,
             seed=self._args.seed,
@@ -194,19 +182,24 @@ class _Demo:
             duration_s=round(took_s, 3),
             versions={"wayside": version("wayside"), "python": sys.version.split()[0]},
             messages=stage.messages(),
-            warnings=dict(sorted(warnings.items())),
+            warnings=dict(sorted(Counter(s.kind for s in shown).items())),
             scenes=dict(stage.scenes_played),
             comparisons=comparisons,
             latency=LatencyReport(
-                stages={name: samples.summary() for name, samples in stages.items()},
-                total=total.summary(),
-                timer_lateness=stage.lateness.summary(),
-                confirmation=figures.confirmation,
-                reorder=figures.reorder,
-                deliveries=deliveries,
+                stages={stage.value: summary_of(latency, stage.value) for stage in STAGES[1:]},
+                total=summary_of(latency, "total"),
+                timer_lateness={
+                    "edge": summary_of(latency, "timer_lateness"),
+                    "vehicles": stage.lateness.summary(),
+                },
+                confirmation=summary_of(latency, "confirmation"),
+                reorder=summary_of(latency, "reorder"),
+                deliveries=tuple(s.latency for s in shown if s.latency is not None),
             ),
-            records=RecordCount(figures.committed, figures.stored, figures.waiting),
-            dropped=dropped,
+            records=RecordCount(edge.records.committed, centre.kept(edge.site), edge.records.waiting),
+            dropped=merged(
+                (edge.dropped, centre.dropped, stage.counters.drops(), stage.emulator.counters.drops())
+            ),
             problems=tuple(self._problems),
         )
 
@@ -222,8 +215,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the demo from the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m wayside.sim.demo",
-        description="Run centre, edge, emulated RSU, sensors and vehicles on this computer in real time, with "
-        "scripted conflicts one after the other; ends with tables and a report.",
+        description="Run centre, edge, emulated RSU, sensors and vehicles on this computer in real time, "
+        "with scripted conflicts one after the other; ends with tables and a report.",
         epilog="example: python -m wayside.sim.demo --duration 30",
     )
     add_arguments(parser)

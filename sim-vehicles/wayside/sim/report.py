@@ -53,14 +53,16 @@ class DeliveredLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LatencyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Latency of first deliveries: distribution by stage and in total, and every single one.
 
-    timer_lateness: how late timers fired in the vehicles' process in the same run, the floor of what can be
-    measured. confirmation: chosen delay from the first detection of an object to the one that satisfied the
-    trigger. reorder: chosen delay of waiting for late scans.
+    stages, total: as the edge knows them from the vehicles' receipts. timer_lateness: process → how late its
+    timers fired in the same run, the floor of what can be measured. confirmation: chosen delay from the
+    first detection of an object to the one that satisfied the trigger. reorder: chosen delay of waiting for
+    late scans; none where the tracker takes them as they come. deliveries: as the vehicles measured them;
+    their stage `received` holds the writing too.
     """
 
     stages: dict[str, LatencySummary]
     total: LatencySummary
-    timer_lateness: LatencySummary
+    timer_lateness: dict[str, LatencySummary]
     confirmation: LatencySummary
     reorder: LatencySummary
     deliveries: tuple[DeliveredLatency, ...]
@@ -140,7 +142,8 @@ def report_text(report: Report) -> str:
     parts.append(table(("warning", "shown"), list(report.warnings.items())))
     parts.append(comparison_text(report.comparisons))
     latency = report.latency
-    named = [*latency.stages.items(), ("total", latency.total), ("timer lateness", latency.timer_lateness)]
+    named = [*latency.stages.items(), ("total", latency.total)]
+    named += [(f"timer lateness, {name}", summary) for name, summary in latency.timer_lateness.items()]
     named += [("confirmation (apart)", latency.confirmation), ("re-order (apart)", latency.reorder)]
     rows = [(name, s.count, f"{s.p50_ms:.2f}", f"{s.p99_ms:.2f}", f"{s.max_ms:.2f}") for name, s in named]
     parts.append(table(("latency, ms", "number", "p50", "p99", "max"), rows))

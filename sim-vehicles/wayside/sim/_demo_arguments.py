@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SITE_FILE = Path("deploy/demo/site.yaml")
+OUT = Path("var/demo")
+DASHBOARD_PORT = 8080
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the demo's arguments."""
+    parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds (default: Ctrl-C)")
+    parser.add_argument("--seed", type=int, default=1, help="of traffic, sensors and drivers (default 1)")
+    parser.add_argument("--site", type=Path, default=SITE_FILE, help="site file (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the run (default %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=DASHBOARD_PORT, help="dashboard's port, 0 for any (default %(default)s)"
+    )
+    parser.add_argument(
+        "--any-ports", action="store_true", help="let the system choose all other ports too, as tests do"
+    )
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="seeds of the comparison (default: rounds played, at most 3)"
+    )
