@@ -13,16 +13,28 @@ from wayside.observe import Reason, all_reasons
 TESTS = Path(__file__).parents[1]
 
 
+def aliases(tree: ast.Module) -> dict[str, str]:
+    """Short names that a test module gives: `R = SensorReason`, `import … as R`."""
+    short: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+            short.update({t.id: node.value.id for t in node.targets if isinstance(t, ast.Name)})
+        elif isinstance(node, ast.ImportFrom):
+            short.update({alias.asname: alias.name for alias in node.names if alias.asname})
+    return short
+
+
 def provoked() -> set[str]:
     """`Enum.MEMBER` of every `pytest.mark.drops(...)` in the tests."""
     names: set[str] = set()
     for path in TESTS.rglob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        short = aliases(tree)
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.drops":
-                for argument in node.args:
-                    names.update(
-                        ast.unparse(part) for part in ast.walk(argument) if isinstance(part, ast.Attribute)
-                    )
+                for part in (part for argument in node.args for part in ast.walk(argument)):
+                    if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+                        names.add(f"{short.get(part.value.id, part.value.id)}.{part.attr}")
     return names
 
 
