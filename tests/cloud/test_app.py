@@ -297,6 +297,15 @@ async def test_a_full_disk_is_told_and_the_process_goes_on(tmp_path: Path, clock
 
 
 @pytest.mark.drops(CloudReason.SITE_LIMIT)
+async def test_records_of_one_site_too_many_stay_at_their_edge(tmp_path: Path, clock: VirtualClock) -> None:
+    async with centre(tmp_path, clock, sites=1) as (client, running):
+        for site, status in (("a", 200), ("b", 507), ("a", 200)):
+            answer = await client.post("/v1/records", content=page(event(1, clock), site=site), headers=TYPE)
+            assert answer.status_code == status
+        assert running.counters.dropped(CloudReason.SITE_LIMIT) == 1
+
+
+@pytest.mark.drops(CloudReason.SITE_LIMIT)
 async def test_live_views_are_held_for_a_bounded_number_of_sites(tmp_path: Path, clock: VirtualClock) -> None:
     async with centre(tmp_path, clock, sites=1) as (client, running):
         for site, status in (("a", 204), ("b", 507), ("a", 204)):

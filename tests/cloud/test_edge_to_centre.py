@@ -22,7 +22,7 @@ from wayside.clock import SystemClock
 from wayside.cloud._queries import RecordReader
 from wayside.mec.rollup import HttpUplink, Outbox, RollupReason, UplinkSettings
 from wayside.observe import Counters
-from wayside.records import DeviceRecord, Record, SummaryRecord, decode_record
+from wayside.records import DeviceRecord, EventRecord, EventState, Record, SummaryRecord, decode_record
 from wayside.runtime import Backoff, TaskOwner
 
 pytestmark = pytest.mark.joint
@@ -144,6 +144,73 @@ async def test_what_was_committed_before_a_sigkill_arrives_once(
     assert len(ids) == len(set(ids)) and told <= set(ids)
     assert ids == sorted(ids), "one sender, in sequence order"
     assert stats["stored"][SITE]["summary"] == {"taken": len(ids), "kept": len(ids)}
+
+
+LEDGER_CHILD = """
+import asyncio, random, sys
+from pathlib import Path
+from wayside.clock import SystemClock
+from wayside.mec.rollup import EventFacts, EventLedger, LedgerSettings, Outbox
+
+async def run(path, seed):
+    clock, chance = SystemClock(), random.Random(seed)
+    outbox = await Outbox.open(Path(path), "haihe", clock)
+    ledger = await EventLedger.adopt(outbox, "haihe", LedgerSettings(interval_s=0.0))
+    while True:
+        for _ in range(chance.randrange(1, 4)):
+            subject = f"hlw/{chance.randrange(5)}"
+            if chance.random() < 0.4:
+                ledger.finish(subject, clock.utc())
+            else:
+                severity, evidence = chance.randrange(1, 4), {"subject": subject}
+                facts = EventFacts("hlw", severity, 39.0, 117.3, "hlw", "t", evidence=evidence)
+                ledger.observe(subject, facts, clock.utc())
+        await ledger.commit()
+        sys.stdout.write(".")
+        sys.stdout.flush()
+
+asyncio.run(run(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_an_open_event_is_one_event_across_sigkills(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "o.db"
+    chance = random.Random(seed)
+    for run in range(3):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            LEDGER_CHILD,
+            str(path),
+            str(10 * seed + run),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        await child.stdout.readexactly(chance.randrange(5, 80))
+        os.kill(child.pid, signal.SIGKILL)
+        await child.stdout.read()
+        assert await child.wait() == -signal.SIGKILL
+    async with await Outbox.open(path, SITE, SystemClock()) as outbox:
+        page = await outbox.page(10_000, max_bytes=100_000_000)
+        adopted = {event.subject: event.record for event in await outbox.open_events()}
+    now: dict[str, EventRecord] = {}
+    ended: set[str] = set()
+    for item in page:
+        body = decode_record(item.body).body
+        assert isinstance(body, EventRecord)
+        subject = str(body.evidence["subject"])
+        before = now.get(subject)
+        if before is None:
+            assert body.revision == 1 and body.event_id not in ended
+        else:
+            assert (body.event_id, body.revision) == (before.event_id, before.revision + 1)
+        if body.state is EventState.CLOSED:
+            ended.add(body.event_id)
+            now.pop(subject, None)
+        else:
+            now[subject] = body
+    assert now == adopted and len(ended) > 3
 
 
 async def _get(url: str) -> bytes:

@@ -17,7 +17,20 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from wayside.clock import SystemClock
 from wayside.cloud import CloudReason
-from wayside.records import DeviceRecord, Record, RecordId, encode_live, encode_record, encode_records
+from wayside.records import (
+    DeviceRecord,
+    LiveEvent,
+    LiveParticipant,
+    LiveRsu,
+    LiveSignal,
+    LiveView,
+    Record,
+    RecordId,
+    SiteRecord,
+    encode_live,
+    encode_record,
+    encode_records,
+)
 from wayside.runtime import TaskOwner
 
 pytestmark = [pytest.mark.joint, pytest.mark.timeout(180)]
@@ -246,6 +259,96 @@ async def test_the_page_never_passes_old_data_off_as_live(
         async with serve(port):
             await connection(page, "live", 20.0)
         await context.close()
+
+
+AGES = """async () => {
+  const { AgeMeter } = await import("/dashboard/feed.mjs");
+  let now = 0;
+  const meter = new AgeMeter(() => now);
+  const ages = [meter.ageMs()];
+  const saw = (at, utcMs, heldMs) => { now = at; meter.saw(utcMs, heldMs); ages.push(meter.ageMs()); };
+  saw(100, 5000, 0);      // first view: taken as new
+  saw(300, 5200, 0);      // as quick as the first
+  saw(900, 5300, 0);      // 500 ms late on its way
+  saw(1000, 5900, 0);     // as quick as the first again
+  saw(1100, 5500, 500);   // held at the centre for half a second
+  now = 4100;
+  ages.push(meter.ageMs());
+  saw(40000, 4000, 0);    // the edge's clock was set back ...
+  saw(71000, 35000, 0);   // ... and within a minute that is forgotten
+  saw(102000, 66000, 0);
+  return ages;
+}"""
+
+
+async def test_hostile_data_neither_runs_nor_breaks_the_page(
+    serve: Any, crossing: Any, optional_part: Callable[[str, bool], None]
+) -> None:
+    bad = "<img src=x onerror=document.title='owned'>"
+    lanes = crossing.lanes()
+    lanes["features"] += [
+        None,
+        {"type": "Feature", "geometry": None},
+        {"geometry": {"type": "LineString", "coordinates": [[0, "x"], [1, 2]]}},
+        {"geometry": {"type": "LineString", "coordinates": [[900, 900], [901, 901]]}},
+        {
+            "properties": {"lane": bad, "kind": bad},
+            "geometry": {"type": "LineString", "coordinates": [[0, 0]]},
+        },
+    ]
+    now = SystemClock().utc()
+    good = crossing.view(now, 1)
+    site = SiteRecord(bad, 38.9976, 117.312, bad, lanes)
+    view = LiveView(
+        site=crossing.site,
+        utc_ns=now,
+        seq=1,
+        participants=(
+            *good.participants,
+            LiveParticipant(1, bad, 38.9976, 117.312, float("nan"), float("inf"), float("nan"), -1.0),
+        ),
+        signals=(*good.signals, LiveSignal(bad, -1, bad, float("nan"), (bad, "1/1"))),
+        rsus=(*good.rsus, LiveRsu(bad, bad, bad, 38.9976, 117.312, None)),
+        events=(
+            *good.events,
+            LiveEvent(bad, bad, 99, 38.9976, 117.312, -1, bad, -1, {bad: 1.0, "fused": -5.0}),
+        ),
+    )
+    device = DeviceRecord(f"{bad} 2", bad, bad, bad)
+    records = [
+        encode_record(Record(RecordId(crossing.site, 1, n), crossing.site, now, body))
+        for n, body in enumerate((site, device), 1)
+    ]
+    async with browser(optional_part) as chromium, serve() as url, httpx.AsyncClient(headers=TYPE) as client:
+        assert (await client.post(f"{url}/v1/records", content=encode_records(records))).status_code == 200
+        assert (await client.post(f"{url}/v1/live", content=encode_live(view))).status_code == 204
+        watched = Watched(await chromium.new_page(locale="en-US"))
+        page = watched.page
+        await page.goto(url)
+        await page.wait_for_selector(".hazard[data-severity='99']")
+        await page.wait_for_function("() => document.querySelectorAll('.rows li').length === 4")
+        await page.wait_for_selector(".signal[data-state='green']")
+        await page.locator(".card[data-severity='99'] button").click()
+        await page.wait_for_selector(".detail")
+        assert await page.title() == "(3) Wayside"
+        assert await page.locator("img[src=x]").count() == 0
+        assert await page.evaluate(COLOURS) > 20
+        # The one complaint is the browser's own word on the event that is not stored.
+        assert [text for text in watched.complaints if "404" not in text] == []
+        assert watched.hosts == {urlsplit(url).netloc}
+        ages = await page.evaluate(AGES)
+        assert ages == [
+            None,
+            0,
+            0,
+            500,
+            0,
+            500,
+            3_500,
+            40_900,
+            0,
+            0,
+        ]
 
 
 @pytest.mark.drops(CloudReason.FOREIGN_ORIGIN)

@@ -74,7 +74,7 @@ class Centre:
     async def take_in(self, data: bytes) -> IngestAnswer:
         """Store a page of records and say what became of each.
 
-        Raises CloudError BUSY, STORE_FAILED; RecordError when it is no page.
+        Raises CloudError BUSY, STORE_FAILED, SITE_LIMIT (none could be taken); RecordError for no page.
         """
         if self._pages >= self.settings.pages:
             self.counters.drop(CloudReason.BUSY)
@@ -98,6 +98,10 @@ class Centre:
         for index, reason in kept.refused:
             self.counters.drop(reason)
             refused.append(RefusedRecord(index, reason.value))
+        if kept.postponed:
+            self.counters.drop(CloudReason.SITE_LIMIT, len(kept.postponed))
+            if not kept.committed and not refused:
+                raise CloudError(CloudReason.SITE_LIMIT, "no room for another site", where=kept.postponed[0])
         return IngestAnswer(tuple(kept.committed), tuple(sorted(refused, key=lambda item: item.index)))
 
     def _keep(self, data: bytes) -> tuple[Kept, list[tuple[int, RecordError]]]:

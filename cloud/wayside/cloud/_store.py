@@ -30,12 +30,14 @@ _DAY_NS = 86_400_000_000_000
 class Kept(msgspec.Struct, frozen=True):
     """Outcome of one page. committed: stored now or before. refused: place in the page and reason.
 
-    fresh: those that were not there before.
+    fresh: those that were not there before. postponed: sites that are one too many; their records are neither
+    stored nor refused for good.
     """
 
     committed: list[RecordId]
     refused: list[tuple[int, CloudReason | RecordReason]]
     fresh: list[Record]
+    postponed: list[str]
 
 
 def class_of(record: Record) -> str:
@@ -107,7 +109,7 @@ class RecordWriter:
 
     def keep(self, records: Sequence[tuple[int, Record]], now: UtcNs) -> Kept:
         """Store (place in the page, record) in their order, in one transaction."""
-        kept = Kept([], [], [])
+        kept = Kept([], [], [], [])
         sites = set(self._sites)
         with _typed(self._path):
             self._roll_back()
@@ -119,7 +121,7 @@ class RecordWriter:
                         continue
                     site = record.id.site
                     if site not in sites and len(sites) >= self._site_limit:
-                        kept.refused.append((index, CloudReason.SITE_LIMIT))
+                        kept.postponed.append(site)
                         continue
                     sites.add(site)
                     self._keep_one(index, record, now, kept)

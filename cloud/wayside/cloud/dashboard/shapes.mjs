@@ -53,14 +53,15 @@ export function participantFeatures(participants, zoom) {
 
 /** The lanes that can be drawn, whatever the site has sent. */
 export function cleanLanes(collection) {
-  const finite = (point) => Array.isArray(point) && Number.isFinite(point[0]) && Number.isFinite(point[1]);
+  const inside = (value, limit) => typeof value === "number" && Math.abs(value) <= limit;
+  const onEarth = (point) => Array.isArray(point) && inside(point[0], 180) && inside(point[1], 85);
   const features = Array.isArray(collection?.features) ? collection.features : [];
   return features.filter(
     (f) =>
       f?.geometry?.type === "LineString" &&
       Array.isArray(f.geometry.coordinates) &&
       f.geometry.coordinates.length > 1 &&
-      f.geometry.coordinates.every(finite),
+      f.geometry.coordinates.every(onEarth),
   ).map((f) => ({
     type: "Feature",
     properties: {
