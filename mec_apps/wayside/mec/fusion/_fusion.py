@@ -39,7 +39,6 @@ from wayside.observe import Counters
 Floats = NDArray[np.float64]
 
 V2X = "v2x"
-_UNSEEN_S = 1.0
 _AHEAD_S = 0.1
 _BEHIND_S = 1.0
 _FRESH_S = 0.5
@@ -111,7 +110,9 @@ class Fusion:
         self._views = {view.sensor_id: (bit, view) for bit, view in enumerate(sensors)}
         self._names = tuple(view.sensor_id for view in sensors)
         ids = Ids()
-        self._rollback = Rollback(tracker or TrackerSettings(), ids)
+        settings = tracker or TrackerSettings()
+        self._publish_s = settings.publish_s
+        self._rollback = Rollback(settings, ids)
         self._book = VehicleBook(vehicles or VehicleSettings(), plane, ids)
         self._joiner = Joiner(ids)
         self._stamps: dict[int, _Stamp] = {}
@@ -179,7 +180,7 @@ class Fusion:
         state = self._rollback.state
         values = state.values
         unseen = time_s - values[:, SEEN_S]
-        rows = np.flatnonzero((values[:, CONFIRMED] > 0) & (unseen < _UNSEEN_S))
+        rows = np.flatnonzero((values[:, CONFIRMED] > 0) & (unseen < self._publish_s))
         perceived = self._perceived(rows, time_s)
         row_of = {int(identity): k for k, identity in enumerate(state.marks[rows, ID])}
         out: list[FusedTrack] = []
