@@ -111,5 +111,5 @@ def test_frame_name(entry: dict[str, Any]) -> None:
 
 def test_frame_name_of_what_is_no_known_frame() -> None:
     assert frame_name("j2735-2024", {"messageId": 999, "value": b""}) == "999"
-    assert frame_name("csae53-2020", ("...", (0, b""))) == "..."
+    assert frame_name("csae53-2020", ("...", (0, b""))) == "unknown"
     assert frame_name("csae53-2020", 7) == "unknown"

@@ -153,11 +153,15 @@ class Reader:
 
 
 class Writer:
-    """Bits written so far: whole octets in `done`, then the `held` low bits of `acc`."""
+    """Bits written so far: whole octets in `done`, then the `held` low bits of `acc`.
 
-    __slots__ = ("acc", "depth", "done", "elements", "held")
+    `max_octets` bounds the octets; `elements` and `depth` count down to the limits.
+    """
 
-    def __init__(self, elements: int, depth: int) -> None:
+    __slots__ = ("acc", "depth", "done", "elements", "held", "max_octets")
+
+    def __init__(self, max_octets: int, elements: int, depth: int) -> None:
+        self.max_octets = max_octets
         self.done = bytearray()
         self.acc = 0
         self.held = 0
@@ -177,11 +181,13 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Move whole octets out of the accumulator, which must not grow long."""
+        """Move whole octets out of the accumulator, which must not grow long; too_long beyond the limit."""
         rest = self.held & 7
         self.done += (self.acc >> rest).to_bytes(self.held >> 3, "big")
         self.acc &= (1 << rest) - 1
         self.held = rest
+        if len(self.done) > self.max_octets:
+            raise self.fault(CodecReason.TOO_LONG, f"more than {self.max_octets} octets")
 
     def octets(self, value: bytes) -> None:
         if len(value) < 64:

@@ -25,6 +25,7 @@ Decode = Callable[[Reader], Any]
 
 _MAX_INTEGER_OCTETS = 64
 _MAX_ARC = 2**128
+_TEXT_CHUNK = 128
 
 
 def scalar(node: Node) -> Decode:
@@ -231,12 +232,20 @@ def _text(node: Text) -> Decode:
 
     def characters(r: Reader, count: int) -> str:
         start = r.pos
-        packed = r.bits(count * width)
-        codes = [(packed >> shift) & mask for shift in range((count - 1) * width, -1, -width or -1)]
+        if count * width > r.end - start:
+            raise r.fault(CodecReason.OUT_OF_DATA, f"a text of {count}")
+        if alphabet is not None and not width:
+            r.elements -= count
+            if r.elements < 0:
+                raise r.fault(CodecReason.TOO_LONG, "too many characters without width")
+            return alphabet * count
+        codes: list[int] = []
+        for at in range(0, count, _TEXT_CHUNK):
+            chunk = min(count - at, _TEXT_CHUNK) * width
+            packed = r.bits(chunk)
+            codes += [(packed >> shift) & mask for shift in range(chunk - width, -1, -width)]
         if alphabet is None:
             return bytes(codes).decode("ascii")
-        if width == 0:
-            return alphabet * count
         if codes and max(codes) >= len(alphabet):
             r.pos = start
             raise r.fault(CodecReason.BAD_TEXT, "a character outside the alphabet")

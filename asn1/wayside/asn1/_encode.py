@@ -11,6 +11,7 @@ from ._encode_scalars import (
     counted,
     general_length,
     open_octets,
+    plain,
     scalar,
     wrong_type,
 )
@@ -92,6 +93,8 @@ class Encoders:
             bits, plan, more = shape
             w.acc = w.acc << width | bits
             w.held += width
+            if w.held > FLUSH_BITS:
+                w.flush()
             name: str | None = ""
             try:
                 for name, write in plan:
@@ -256,9 +259,11 @@ class Encoders:
         ready: dict[str, tuple[int, Encode]] = {}
 
         def encode(w: Writer, value: Any) -> None:
-            if type(value) is not tuple or len(value) != 2 or not isinstance(value[0], str):
+            if type(value) is not tuple or len(value) != 2:
                 raise wrong_type(w, value, "(alternative, value)")
             name, inner = value
+            if type(name) is not str:
+                name = plain(w, name, "the name of an alternative")
             entry = ready.get(name)
             if entry is None:
                 if name not in root:
@@ -267,6 +272,8 @@ class Encoders:
                 entry = ready[name] = index, self.get(at)
             w.acc = w.acc << width | entry[0]
             w.held += width
+            if w.held > FLUSH_BITS:
+                w.flush()
             try:
                 entry[1](w, inner)
             except Fault as fault:
@@ -342,7 +349,7 @@ def _singly(members: list[tuple[str, Encode]]) -> Encode:
 
 def _content(w: Writer, encode: Encode, value: Any, rest: tuple[bytes, int] | None = None) -> bytes:
     """The octets of a value inside an open type, and behind it the bits that were kept."""
-    inner = Writer(w.elements, w.depth)
+    inner = Writer(w.max_octets, w.elements, w.depth)
     try:
         encode(inner, value)
     except Fault as fault:

@@ -58,6 +58,13 @@ def wrong_type(w: Writer, value: Any, wanted: str) -> Fault:
     return w.fault(CodecReason.WRONG_TYPE, f"{type(value).__name__} instead of {wanted}")
 
 
+def plain(w: Writer, value: Any, wanted: str) -> str:
+    """The characters of a str; of a subclass too, whose own methods are not trusted. Raises a Fault."""
+    if not isinstance(value, str):
+        raise wrong_type(w, value, wanted)
+    return str.__str__(value)
+
+
 def counted(size: Size) -> Callable[[Writer, int], bool]:
     """Writes a count within its bounds; False says that general lengths must be written instead.
 
@@ -160,17 +167,16 @@ def _enumerated(node: Enumerated) -> Encode:
     extensible = node.additions is not None
 
     def write(w: Writer, value: Any) -> None:
-        if not isinstance(value, str):
-            raise wrong_type(w, value, "the name, as str")
-        number = root.get(value)
+        name = plain(w, value, "the name, as str")
+        number = root.get(name)
         if number is not None:
             w.bits(number, width + extensible)
             return
-        number = added.get(value)
-        if number is None and extensible and value.startswith(EXTRA):
-            number = _unknown_number(value[len(EXTRA) :])
+        number = added.get(name)
+        if number is None and extensible and name.startswith(EXTRA):
+            number = _unknown_number(name[len(EXTRA) :])
         if number is None:
-            raise w.fault(CodecReason.BAD_INDEX, value[:40])
+            raise w.fault(CodecReason.BAD_INDEX, name[:40])
         w.bits(1, 1)
         w.small(number)
 
@@ -269,15 +275,14 @@ def _text(node: Text) -> Encode:
             w.bits(packed, width * len(chunk))
 
     def write(w: Writer, value: Any) -> None:
-        if not isinstance(value, str):
-            raise wrong_type(w, value, "str")
+        text = plain(w, value, "str")
         if codes is None:
-            if not value.isascii():
+            if not text.isascii():
                 raise w.fault(CodecReason.BAD_TEXT, "7-bit characters only")
-            numbers = list(value.encode("ascii"))
+            numbers = list(text.encode("ascii"))
         else:
             try:
-                numbers = [codes[char] for char in value]
+                numbers = [codes[char] for char in text]
             except KeyError:
                 raise w.fault(CodecReason.BAD_TEXT, "a character outside the alphabet") from None
         if write_count(w, len(numbers)):
@@ -291,19 +296,15 @@ def _text(node: Text) -> Encode:
 
 
 def _utf8(w: Writer, value: Any) -> None:
-    if not isinstance(value, str):
-        raise wrong_type(w, value, "str")
     try:
-        octets = value.encode("utf-8")
+        octets = plain(w, value, "str").encode("utf-8")
     except UnicodeEncodeError:
         raise w.fault(CodecReason.BAD_TEXT, "no Unicode text") from None
     w.long_octets(octets)
 
 
 def _object_id(w: Writer, value: Any) -> None:
-    if not isinstance(value, str):
-        raise wrong_type(w, value, "dotted str")
-    texts = value.split(".")
+    texts = plain(w, value, "dotted str").split(".")
     arcs: list[int] = []
     for text in texts:
         if not (text.isascii() and text.isdigit() and len(text) < 40) or (text[0] == "0" and text != "0"):

@@ -116,7 +116,7 @@ def _extra(item: Any) -> Any:
         case [int(count), dict(parts)]:
             known: dict[int, Any] = {}
             for number, part in parts.items():
-                if not (number.isascii() and number.isdigit() and len(number) < 20):
+                if not (type(number) is str and len(number) < 20 and number.isascii() and number.isdigit()):
                     raise _wrong("the number of an addition is wanted")
                 known[int(number)] = _bits(part) if type(part) is list else _octets(part)
             return count, known

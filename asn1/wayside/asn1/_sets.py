@@ -13,12 +13,13 @@ from ._encode_scalars import Encode
 from ._errors import CodecReason, DecodeError, EncodeError, Fault, TableError, TableReason
 from ._json import from_json, to_json
 from ._sources import MODULES, TABLE_NAME
-from ._table import Choice, Sequence, Table, parse_table
+from ._table import EXTRA, Choice, Sequence, Table, parse_table
 
 Octets = bytes | bytearray | memoryview
 
 FRAME = "MessageFrame"
 """The type that a dialect sends and receives; the default of all calls."""
+_MAX_FRAME_NUMBER = 65535
 
 
 class MessageSet:
@@ -80,19 +81,16 @@ class MessageSet:
         if encode is None:
             encode = self._encoders.get(self._index(type_name, EncodeError))
             self._encode_by_name[type_name] = encode
-        writer = Writer(self.limits.max_elements, self.limits.max_depth)
+        writer = Writer(self._max_octets, self.limits.max_elements, self.limits.max_depth)
         try:
             encode(writer, value)
-            octets = writer.finish()
+            return writer.finish()
         except Fault as fault:
             raise EncodeError(fault.reason, fault.path(), fault.bit_offset, fault.detail) from None
         except RecursionError:
             raise EncodeError(CodecReason.TOO_DEEP) from None
         except Exception as error:  # a key or value whose own __eq__ or __hash__ raises
             raise EncodeError(CodecReason.WRONG_TYPE, "", 0, "a value of foreign behaviour") from error
-        if len(octets) > self.limits.max_octets:
-            raise EncodeError(CodecReason.TOO_LONG, "", len(octets) * 8, f"{len(octets)} octets")
-        return octets
 
     def frame_name(self, value: Any) -> str:
         """Name of the message in a frame ("MAP", "BSM"), else its number or alternative, else "unknown"."""
@@ -101,13 +99,24 @@ class MessageSet:
             key = value[0]
         elif type(value) is dict:
             key = value.get("messageId")
-        if type(key) not in (str, int):
+        if type(key) is int and 0 <= key <= _MAX_FRAME_NUMBER:
+            key = str(key)
+        if type(key) is not str or key == EXTRA:
             return "unknown"
-        return self.frames.get(str(key), str(key))
+        return self.frames.get(key, key)
 
     def to_json(self, value: Any, type_name: str = FRAME) -> Any:
-        """A decoded value in a form that `json.dumps` takes; see `from_json`."""
-        return to_json(self.table, self._index(type_name, EncodeError), value)
+        """A decoded value in a form that `json.dumps` takes; see `from_json`.
+
+        Raises EncodeError for a value of another shape than `decode` returns.
+        """
+        index = self._index(type_name, EncodeError)
+        try:
+            return to_json(self.table, index, value)
+        except RecursionError:
+            raise EncodeError(CodecReason.TOO_DEEP) from None
+        except (AttributeError, LookupError, TypeError, ValueError, Fault) as error:
+            raise EncodeError(CodecReason.WRONG_TYPE, "", 0, "no decoded value of the type") from error
 
     def from_json(self, value: Any, type_name: str = FRAME) -> Any:
         """The wire value of a JSON form; exact, since it goes by the table. Raises EncodeError."""
@@ -146,7 +155,7 @@ class MessageSet:
     def _index(self, type_name: str, error: type[DecodeError] | type[EncodeError]) -> int:
         index = self.table.types.get(type_name) if type(type_name) is str else None
         if index is None:
-            raise error(CodecReason.UNKNOWN_TYPE, "", 0, str(type_name)[:60])
+            raise error(CodecReason.UNKNOWN_TYPE, "", 0, type_name[:60] if type(type_name) is str else "")
         return index
 
 
