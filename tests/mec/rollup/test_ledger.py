@@ -123,6 +123,25 @@ async def test_open_events_are_adopted_by_the_next_run(
         assert gone[0].revision == 2 and gone[0].state is EventState.CLOSED
 
 
+@pytest.mark.drops(RollupReason.UNFIT)
+@pytest.mark.parametrize("bad", ["evidence", "subject"])
+async def test_an_event_that_cannot_be_kept_takes_no_other_with_it(
+    tmp_path: Path, clock: VirtualClock, facts: Facts, bad: str
+) -> None:
+    counters = Counters()
+    async with await Outbox.open(tmp_path / "o.db", SITE, clock, counters) as outbox:
+        ledger = await EventLedger.adopt(outbox, SITE)
+        ledger.observe("a", facts(), clock.utc())
+        ledger.observe("\ud800" if bad == "subject" else "b", facts(evidence={"x": object()}), clock.utc())
+        ledger.observe("c", facts(), clock.utc())
+        with pytest.raises(RollupError) as caught:
+            await ledger.commit()
+        assert caught.value.reason is RollupReason.UNFIT
+        assert [record.event_id[-1] for record in await _stored(outbox)] == ["1", "3"]
+        assert [event.subject for event in await outbox.open_events()] == ["a", "c"]
+        assert counters.dropped(RollupReason.UNFIT) == 1
+
+
 @pytest.mark.drops(RollupReason.LEDGER_FULL)
 async def test_open_events_are_bounded(tmp_path: Path, clock: VirtualClock, facts: Facts) -> None:
     counters = Counters()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import math
 
 import msgspec
@@ -45,8 +46,8 @@ class EventLedger:
 
     A subject is the app's own name of what the event is about (`hlw/lane 3/…`); while it is open, all that
     is said of it is one event, also across a crash of the edge. `observe` and `finish` are pure and give the
-    event's identity at once, so that a warning need not wait for the disk; `commit` makes the new revisions
-    and the table of open events durable in one transaction. outbox: None for a ledger without a disk, as in
+    event's identity at once, so that a warning need not wait for the disk; `commit` makes each new
+    revision durable together with the table of open events. outbox: None for a ledger without a disk, as in
     a lockstep run. boot: of the edge, part of each new identity.
     """
 
@@ -157,15 +158,22 @@ class EventLedger:
     async def commit(self) -> list[RecordId]:
         """Make everything since the last commit durable; identities of the records, in order.
 
-        Raises RollupError as `Outbox.append`.
+        Each revision stands for itself: one that is UNFIT takes no other with it. Raises the first
+        RollupError after all have been tried, see `Outbox.append`.
         """
+        pending, self._pending = self._pending, []
         if self._outbox is None:
             return []
-        pending, self._pending = self._pending, []
-        events: dict[str, EventRecord | None] = {
-            subject: None if record.state is EventState.CLOSED else record for subject, record in pending
-        }
-        return await self._outbox.append_entry(tuple((self._site, record) for _, record in pending), events)
+        outcomes = await asyncio.gather(
+            *(_commit(self._outbox, self._site, subject, record) for subject, record in pending),
+            return_exceptions=True,
+        )
+        ids: list[RecordId] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            ids += outcome
+        return ids
 
     def _begin(self, subject: str, facts: EventFacts, now: UtcNs) -> EventRecord:
         if len(self._open) >= self._settings.open_events:
@@ -225,6 +233,11 @@ class EventLedger:
             * math.cos(math.radians(after.lat_deg))
         )
         return math.hypot(north_m, east_m) >= self._settings.moved_m
+
+
+async def _commit(outbox: Outbox, site: str, subject: str, record: EventRecord) -> list[RecordId]:
+    now_open = None if record.state is EventState.CLOSED else record
+    return await outbox.append_entry(((site, record),), {subject: now_open})
 
 
 def _revised(known: EventRecord, facts: EventFacts) -> EventRecord:
