@@ -243,7 +243,7 @@ def compare(floor: Path, cl: Path, count: int, seconds: float) -> dict[str, Any]
 
 
 def compare_stuck(cl: Path, seconds: float) -> dict[str, Any]:
-    """p99 of the others with and without one vehicle that never reads: alternating runs, the quietest of each,
+    """p99 of the others with and without one vehicle that never reads: alternating runs, the quietest of each
     since what else the host does only ever adds."""
     without, beside = [], []
     waiting = 0.0

@@ -113,7 +113,7 @@ class ReceivedMessage(msgspec.Struct, frozen=True):
         return load(self.dialect).decode(self.data)
 
     def typed(self) -> Message:
-        """The message in SI units and WGS-84, decoded now. Raises DecodeError, TranslateError of wayside.asn1."""
+        """The message in SI units and WGS-84, decoded now. Raises DecodeError or TranslateError."""
         from wayside.asn1.translate import to_message
 
         return to_message(self.dialect, self.wire(), near=self.created).message

@@ -129,8 +129,7 @@ class Connection(WSListener):
         gate = self._gate
         if session.mailbox or self.ended_at is not None or gate is None or not gate.open():
             return session.post(item)
-        now = self._host.clock.mono()
-        framed = session.frame_at_once(item, now)
+        framed = session.frame_at_once(item, self._host.clock.mono())
         if framed is not None:
             self._write(session, gate, framed[0], framed[1], item)
         return True
@@ -149,8 +148,7 @@ class Connection(WSListener):
     def _write(self, session: Session, gate: WriteGate, data: bytes, seq: int, item: Outgoing) -> None:
         assert self._transport is not None
         self._transport.send(_BINARY, data)
-        if gate.tls:
-            gate.wrote(len(data))
+        gate.wrote(len(data))
         if item.on_written is not None:
             self._host.call(item.on_written, session.info.session_id, seq, self._host.clock.mono())
 

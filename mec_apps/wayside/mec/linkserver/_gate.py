@@ -12,6 +12,8 @@ from wayside.clock import Clock, MonoNs
 # Unsent octets the kernel may hold before the socket counts as full: ten warnings. Together with the small
 # send buffer this keeps the decision what is still worth sending on our side of the socket.
 NOTSENT_LOWAT_BYTES = 2_048
+# The kernel is asked once for so many octets, not for each frame: asking costs as much as building the frame.
+ASK_AFTER_BYTES = 1_024
 # Under TLS the loop may gather writes until the end of its turn, unseen by the kernel: pause after as much.
 TLS_TURN_BYTES = 8_192
 
@@ -37,8 +39,9 @@ class WriteGate:
         self._resumed = resumed
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket = transport.get_extra_info("socket")
-        self.tls = transport.get_extra_info("ssl_object") is not None
+        self._tls = transport.get_extra_info("ssl_object") is not None
         self._turn_bytes = 0
+        self._unasked_bytes = ASK_AFTER_BYTES
         self._watched: int | None = None
         self.blocked_since: MonoNs | None = None
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
@@ -54,15 +57,20 @@ class WriteGate:
         """Whether a frame may be written now. When not, `resumed` will be called once it may."""
         if self._watched is not None:
             return False
-        if not self._unwritten() and self._ask_kernel(0):
-            self.blocked_since = None
-            return True
+        if not self._unwritten():
+            if self._unasked_bytes < ASK_AFTER_BYTES:
+                return True
+            if self._ask_kernel(0):
+                self._unasked_bytes = 0
+                self.blocked_since = None
+                return True
         self._watch()
         return False
 
     def wrote(self, size: int) -> None:
-        """Account for octets just written; needed under TLS only."""
-        if self.tls:
+        """Account for octets just written."""
+        self._unasked_bytes += size
+        if self._tls:
             self._turn_bytes += size
             if self._turn_bytes >= TLS_TURN_BYTES:
                 self._watch()
@@ -100,4 +108,5 @@ class WriteGate:
         self.close()
         self.blocked_since = None
         self._turn_bytes = 0
+        self._unasked_bytes = 0
         self._resumed()

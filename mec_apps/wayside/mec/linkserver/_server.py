@@ -150,11 +150,11 @@ class LinkServer:
 
         False, and counted as NO_SESSION, when there is no such session.
         """
-        session = self._registry.by_id.get(session_id)
+        connection = self._carried.get(session_id)
+        session = connection.session if connection is not None else self._registry.by_id.get(session_id)
         if session is None:
             self._counters.drop(LinkServerReason.NO_SESSION)
             return False
-        connection = self._carried.get(session_id)
         if connection.post(session, item) if connection is not None else session.post(item):
             return True
         self._end(session, Refusal.TOO_SLOW, "more cancels than can wait")

@@ -106,7 +106,7 @@ class Session:
 
     def frame_at_once(self, item: Outgoing, now: MonoNs) -> tuple[bytes, int] | None:
         """As `post` and `next_frame` in one, for an empty mailbox; None when there is nothing to write."""
-        if item.expired(now):
+        if now >= item.expires and item.expired(now):
             self._dropped(LinkServerReason.EXPIRED)
             return None
         if item.ends and not self.history.saw(item.key):
