@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +45,29 @@ class Way:
         self.cumulative: Floats = np.concatenate(([0.0], np.cumsum(lengths)))
         self.yaws: Floats = np.arctan2(steps[:, 1], steps[:, 0])
         self._cos, self._sin = np.cos(self.yaws), np.sin(self.yaws)
+        self.length_m = float(self.cumulative[-1])
+        self._starts: list[float] = self.cumulative[:-1].tolist()
+        self._segments: list[tuple[float, float, float, float]] = [
+            (float(x), float(y), float(c), float(s))
+            for (x, y), c, s in zip(line.points[:-1], self._cos, self._sin, strict=True)
+        ]
+
+    def point(self, along_m: float, left_m: float) -> tuple[float, float]:
+        """x, y at one distance from the start; as `points`, which is for many."""
+        along = min(max(along_m, 0.0), self.length_m)
+        i = max(bisect_right(self._starts, along) - 1, 0)
+        x, y, c, s = self._segments[i]
+        rest = along - self._starts[i]
+        return x + rest * c - left_m * s, y + rest * s + left_m * c
+
+    def pose(self, along_m: float, left_m: float, length_m: float) -> tuple[float, float, float]:
+        """x, y, yaw of a body at one distance from the start; as `poses`."""
+        half = 0.4 * length_m
+        low = min(max(along_m, half), self.length_m - half)
+        (rx, ry), (fx, fy) = self.point(low - half, left_m), self.point(low + half, left_m)
+        more = (along_m - low) / (2.0 * half)
+        dx, dy = fx - rx, fy - ry
+        return 0.5 * (rx + fx) + more * dx, 0.5 * (ry + fy) + more * dy, math.atan2(dy, dx)
 
     def points(self, along_m: Floats, left_m: float) -> Floats:
         """x, y, shape (n, 2), at distances from the start (clamped), moved sideways by `left_m`."""
@@ -102,12 +127,11 @@ class Participant:
     @property
     def ended(self) -> bool:
         """Whether it has come to the end of its line."""
-        return self.s_m >= float(self.way.cumulative[-1]) - 0.5
+        return self.s_m >= self.way.length_m - 0.5
 
     def box(self) -> Box:
         """Its footprint now."""
-        x, y, yaw = self.way.poses(np.array((self.s_m,)), self.left_m, self.size.length_m)[0]
-        return Box(float(x), float(y), float(yaw), *self.size)
+        return Box(*self.way.pose(self.s_m, self.left_m, self.size.length_m), *self.size)
 
     def motion(self, at_least_mps: float = 0.0) -> Motion:
         """Where it will be at its present speed (or `at_least_mps`)."""

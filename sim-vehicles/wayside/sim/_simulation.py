@@ -29,7 +29,7 @@ class Simulation:
     """The road with its traffic, its scripted conflicts one after the other, its sensors and its signals.
 
     One step is 50 ms. Nothing in it reads a clock: simulation time starts at 0, and who runs it says what
-    that is in UTC.
+    that is in UTC. measure: whether conflicts are measured.
     """
 
     def __init__(
@@ -40,11 +40,13 @@ class Simulation:
         demand: Demand,
         plan: SignalPlan,
         first_scene_s: float = FIRST_SCENE_S,
+        measure: bool = True,
     ) -> None:
         self.crossing = Crossing()
         self.plan = plan
         self.traffic = Traffic(self.crossing, plan, demand, seed)
         self.meter = ConflictMeter()
+        self._measure = measure
         self.sensors = [SimulatedSensor(spec, seed) for spec in sensor_set(self.crossing)]
         self.played: list[Scene] = []
         self._coming: Iterator[Scene] = iter(scenes)
@@ -74,7 +76,7 @@ class Simulation:
             self._active.step(self.traffic)
         self._steps += 1
         everyone = self.traffic.everyone()
-        if self._steps % 2 == 0:
+        if self._measure and self._steps % 2 == 0:
             self.meter.observe(self.now_s, [p.motion() for p in everyone])
         boxes: dict[int, Box] | None = None
         looks: list[Look] = []

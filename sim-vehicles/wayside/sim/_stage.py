@@ -71,7 +71,12 @@ class Stage:
         self.lateness = LatencySamples()
         self.scenes_played: Counter[str] = Counter()
         self.simulation = Simulation(
-            seed=seed, scenes=scenes(seed), demand=DEMAND, plan=plan_for(seed), first_scene_s=WARM_S + 1.0
+            seed=seed,
+            scenes=scenes(seed),
+            demand=DEMAND,
+            plan=plan_for(seed),
+            first_scene_s=WARM_S + 1.0,
+            measure=False,
         )
         self.fleet = Fleet(
             self.simulation, f"ws://127.0.0.1:{ports.link}/", link_token, clock, self.counters, J2735_2024

@@ -18,6 +18,8 @@ from wayside.sim._plan import SignalPlan
 from wayside.sim._shapes import Box, sees
 
 _LOOK_M = 90.0
+_BEHIND_M = 20.0
+_FAR_ASIDE_M = 10.0
 _YIELD_S = np.arange(0.0, 5.1, 0.5)
 _ACCEL_MAX_MPS2 = 2.0
 _MIX = ((ParticipantClass.CAR, 0.84), (ParticipantClass.TRUCK, 0.08), (ParticipantClass.BUS, 0.08))
@@ -47,6 +49,7 @@ class Traffic:
         self.plan = plan
         self.demand = demand
         self.now_s = 0.0
+        self._steps = 0
         self.vehicles: dict[int, Vehicle] = {}
         self.walkers: dict[int, Walker] = {}
         self._rng = random.Random(seed)
@@ -64,8 +67,11 @@ class Traffic:
         self._arrive()
         participants = self.everyone()
         boxes = {p.id: p.box() for p in participants}
+        self._steps += 1
         for vehicle in self.vehicles.values():
-            vehicle.accel_mps2 = self._decide(vehicle, participants, boxes)
+            # A driver decides in every second step, half of them in each.
+            if (self._steps + vehicle.id) % 2 == 0:
+                vehicle.accel_mps2 = self._decide(vehicle, participants, boxes)
         for walker in self.walkers.values():
             self._walk(walker)
         for participant in participants:
@@ -261,25 +267,28 @@ class Traffic:
     def _leaders(
         self, vehicle: Vehicle, desired: float, participants: list[Participant], boxes: dict[int, Box]
     ) -> float:
-        own = boxes[vehicle.id]
-        others = [
-            p
-            for p in participants
-            if p.id != vehicle.id
-            and p.id not in vehicle.ignores
-            and (not p.surprising or vehicle.driver.reacts_to(p.id, self.now_s))
-            and abs(boxes[p.id].x_m - own.x_m) + abs(boxes[p.id].y_m - own.y_m) < 1.5 * _LOOK_M
-        ]
+        own, reach = boxes[vehicle.id], 1.5 * _LOOK_M
+        cos, sin = math.cos(own.yaw_rad), math.sin(own.yaw_rad)
+        others: list[Participant] = []
+        at: list[tuple[float, float]] = []
+        for p in participants:
+            box = boxes[p.id]
+            dx, dy = box.x_m - own.x_m, box.y_m - own.y_m
+            if abs(dx) + abs(dy) > reach or dx * cos + dy * sin < -_BEHIND_M or p.id == vehicle.id:
+                continue
+            if p.id in vehicle.ignores or (p.surprising and not vehicle.driver.reacts_to(p.id, self.now_s)):
+                continue
+            others.append(p)
+            at.append((box.x_m, box.y_m))
         if not others:
             return math.inf
-        places = vehicle.way.line.project_many(np.array([(boxes[p.id].x_m, boxes[p.id].y_m) for p in others]))
+        places = vehicle.way.line.project_many(np.array(at))
         accel = math.inf
         for other, (along, across) in zip(others, places.tolist(), strict=True):
-            if along <= vehicle.s_m or along > vehicle.s_m + _LOOK_M:
+            if along <= vehicle.s_m or along > vehicle.s_m + _LOOK_M or abs(across) > _FAR_ASIDE_M:
                 continue
             box = boxes[other.id]
-            yaw = vehicle.way.line.yaw_at(along)
-            facing = math.cos(box.yaw_rad - yaw)
+            facing = math.cos(box.yaw_rad - vehicle.way.line.yaw_at(along))
             same = abs(facing) > 0.7
             half = 0.5 * (box.length_m if same else box.width_m)
             side = 0.5 * (box.width_m if same else box.length_m)
@@ -309,7 +318,9 @@ class Traffic:
             if not other.surprising or other.id == vehicle.id or other.id in vehicle.ignores:
                 continue
             box = boxes[other.id]
-            if math.hypot(box.x_m - own.x_m, box.y_m - own.y_m) > _LOOK_M:
+            dx, dy = box.x_m - own.x_m, box.y_m - own.y_m
+            behind = dx * math.cos(own.yaw_rad) + dy * math.sin(own.yaw_rad) < -_BEHIND_M
+            if behind or math.hypot(dx, dy) > _LOOK_M:
                 continue
             ttc = time_to_collision(vehicle.motion(at_least_mps=5.0), other.motion())
             if ttc == math.inf:
