@@ -227,6 +227,13 @@ def test_who_cannot_stop_warns_the_cross_traffic(scene: Any) -> None:
     assert [p.track_id for p in report.parties] == [1]
 
 
+def test_cross_traffic_before_a_red_light_of_its_own_is_left_out(scene: Any) -> None:
+    others = [lambda: scene.car(2, 1, -45.0, 6.0, 1)]
+    for light, told in ((Light.RED, {1}), (Light.PROTECTED_GREEN, {1, 2})):
+        report = only(drive(scene, Rlvw(), 10.0, 60 / 3.6, {2: Light.RED, 4: light}, others=others))
+        assert {c.track_id for c in report.concerns} == told
+
+
 def test_who_can_stop_does_not_disturb_the_cross_traffic(scene: Any) -> None:
     others = [lambda: scene.car(2, 1, -45.0, 12.0, 1)]
     report = only(

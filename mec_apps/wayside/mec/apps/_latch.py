@@ -5,6 +5,8 @@ from wayside.link import Severity
 from wayside.mec.apps._contract import Trigger
 from wayside.mec.world import TrackView
 
+_FIRST_SIGHT_S = 0.3
+
 
 def trigger_of(view: TrackView) -> Trigger:
     """The input that last updated a track, as a trigger without confirmation delay."""
@@ -33,9 +35,10 @@ class Latch:
     def see(
         self,
         hit: bool,
-        cause: TrackView,
+        subject: TrackView,
         mono: MonoNs,
         *,
+        cause: TrackView | None = None,
         need: int,
         of: int,
         clear_s: float,
@@ -43,23 +46,26 @@ class Latch:
     ) -> bool:
         """Take in one step; whether the condition stands as raised after it.
 
-        cause: track whose input decided. gated: the condition holds but may not raise yet (track too young,
-        existence too low); it starts the confirmation delay.
+        subject: track whose inputs are the frames. cause: track whose input decided, where that is another
+        one. gated: the condition holds but may not raise yet (track too young, existence too low); it
+        starts the confirmation delay.
         """
         if hit:
             self._last_ns = mono
             if self._first is None:
-                self._first = min(cause.arrived, cause.born_arrived if cause.age_s < 1.0 else cause.arrived)
+                # A condition met at first sight was met by the first detection.
+                self._first = subject.born_arrived if subject.age_s < _FIRST_SIGHT_S else subject.arrived
         counted = hit and not gated
-        if cause.arrived != self._frame:
-            self._frame = cause.arrived
+        if subject.arrived != self._frame:
+            self._frame = subject.arrived
             self._bits = ((self._bits << 1) | counted) & ((1 << of) - 1)
         elif counted:
             self._bits |= 1
         if not self.raised and counted and self._bits.bit_count() >= need:
             self.raised = True
-            first = self._first if self._first is not None else cause.arrived
-            self.trigger = trigger_of(cause)._replace(confirm_ns=max(0, cause.arrived - first))
+            decisive = cause or subject
+            first = decisive.arrived if self._first is None else self._first
+            self.trigger = trigger_of(decisive)._replace(confirm_ns=max(0, decisive.arrived - first))
         return self.keep(mono, clear_s)
 
     def keep(self, mono: MonoNs, clear_s: float) -> bool:

@@ -253,23 +253,18 @@ class Vrucw:
     def _reports(self, world: World, met: dict[tuple[int, int], _Pair]) -> list[HazardReport]:
         p = self.parameters
         standing: dict[int, list[tuple[Latch, _Pair]]] = {}
+        now = {view.track_id: view for view in world.tracks.views} if self._latches else {}
         for key in list(self._latches.keys() | met.keys()):
             latch, pair = self._latches.get(key, (None, None))
             latch = latch or Latch()
             if key in met:
                 pair = met[key]
-                cause = max(pair.user, pair.vehicle, key=lambda view: view.arrived)
-                gated = pair.user.existence < p.min_existence or pair.user.age_s < p.min_age_s
-                raised = latch.see(
-                    True,
-                    cause,
-                    world.mono,
-                    need=p.confirm_need,
-                    of=p.confirm_of,
-                    clear_s=p.clear_s,
-                    gated=gated,
-                )
+                raised = self._see(latch, pair, world)
                 latch.settle(self._severity(pair), world.mono, p.fall_s)
+            elif key[1] in now:
+                raised = latch.see(
+                    False, now[key[1]], world.mono, need=p.confirm_need, of=p.confirm_of, clear_s=p.clear_s
+                )
             else:
                 raised = latch.keep(world.mono, p.clear_s)
             assert pair is not None
@@ -280,6 +275,19 @@ class Vrucw:
             if raised:
                 standing.setdefault(pair.user.track_id, []).append((latch, pair))
         return [self._report(world, group) for _, group in sorted(standing.items())]
+
+    def _see(self, latch: Latch, pair: _Pair, world: World) -> bool:
+        p = self.parameters
+        return latch.see(
+            True,
+            pair.user,
+            world.mono,
+            cause=max(pair.user, pair.vehicle, key=lambda view: view.arrived),
+            need=p.confirm_need,
+            of=p.confirm_of,
+            clear_s=p.clear_s,
+            gated=pair.user.existence < p.min_existence or pair.user.age_s < p.min_age_s,
+        )
 
     def _severity(self, pair: _Pair) -> Severity:
         p = self.parameters
