@@ -1,6 +1,6 @@
 """Vehicle's end of the link: an SDK that brings warnings to the driver in time or not at all.
 
-    async with ObuClient(["ws://127.0.0.1:8100/"], vehicle_id="bus-12", token=token) as obu:
+    async with ObuClient(["ws://127.0.0.1:47010/"], vehicle_id="bus-12", token=token) as obu:
         async for warning in obu.warnings(min_severity=Severity.ADVISE):
             show(warning)
 

@@ -17,7 +17,7 @@ from rich.live import Live
 from wayside.obu import ObuClient, ObuError, ObuReason, ReceivedCancel, ReceivedWarning, StateChange
 from wayside.obu._table import view
 
-DEFAULT_SERVER = "ws://127.0.0.1:8100/"
+DEFAULT_SERVER = "ws://127.0.0.1:47010/"
 TOKEN_VARIABLE = "WAYSIDE_LINK_TOKEN"
 REFRESH_S = 0.1
 
