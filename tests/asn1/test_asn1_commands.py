@@ -82,13 +82,27 @@ def test_trailing_octets_are_reported(capsys: pytest.CaptureFixture[str]) -> Non
     assert "trailing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("form", ["binary", "hex", "spaced"])
+@pytest.mark.parametrize("content", [b"00zz12\n", b"hello world\r\n", b"\xef\xbb\xbf00 2e x\n"])
+def test_text_that_is_no_hexadecimal_is_not_taken_as_binary(
+    content: bytes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed(monkeypatch, content)
+    assert main(["asn1", "decode"]) == 1
+    assert "is no hexadecimal digit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["binary", "hex", "spaced", "marked"])
 def test_files_and_standard_input(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = entry("spatFrame", "csae.json")["hex"]
     spaced = "0x" + " ".join(text[at : at + 2] for at in range(0, len(text), 2)) + "\n"
-    content = {"binary": bytes.fromhex(text), "hex": text.encode(), "spaced": spaced.encode()}[form]
+    content = {
+        "binary": bytes.fromhex(text),
+        "hex": text.encode(),
+        "spaced": spaced.encode(),
+        "marked": b"\xef\xbb\xbf0X" + text.upper().encode() + b"\r\n",
+    }[form]
     path = tmp_path / "message"
     path.write_bytes(content)
     assert main(["asn1", "decode", "--file", str(path)]) == 0
@@ -101,17 +115,24 @@ def test_files_and_standard_input(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["decode", "zz"], "neither hexadecimal text nor binary"),
+        (["decode", "zz"], "'z' is no hexadecimal digit"),
+        (["decode", "00路"], "'路' is no hexadecimal digit"),
+        (["decode", "0x"], "empty"),
+        (["decode", "--file", "/no/such/file", "00"], "not both"),
+        (["encode", "--file", "/no/such/file", "7"], "not both"),
         (["decode", "123"], "odd number"),
         (["decode", ""], "empty"),
         (["decode", "--file", "/no/such/file"], "cannot read"),
         (["decode", "00ff"], "bsmFrame.msgCnt"),
-        (["decode", "--type", "Nope", "00"], "unknown_type"),
+        (["decode", "--type", "movementlist", "00"], "no type 'movementlist'; similar: MovementList"),
+        (["decode", "--type", "?", "00"], "wayside asn1 dialects --json"),
+        (["encode", "--type", "Nodes", "[]"], "no type 'Nodes'; similar: Node"),
+        (["encode", '{"dialect": "csae53-2020", "type": ["x"], "value": 1}'], "no type"),
         (["encode", "{"], "cannot read the JSON"),
         (["encode", "7"], "wrong_type"),
         (["encode", '["bsmFrame", {}]'], "bsmFrame.msgCnt"),
         (["encode", '["rsmFrame", {"id": "xy"}]'], "rsmFrame.id"),
-        (["encode", '["noFrame", {}]'], "bad_index"),
+        (["encode", '["noFrame", {}]'], "known are bsmFrame, mapFrame, rsmFrame"),
         (["encode", '{"dialect": "x", "type": "y", "value": 1}'], "unknown_dialect"),
         (["encode", '["...", [1]]'], "wrong_type"),
         (["encode", '["rsmFrame", {"...": [1, {"x": "00"}]}]'], "number of an addition"),
@@ -140,4 +161,7 @@ def test_help_has_an_example(command: list[str], capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as ended:
         main(["asn1", *command, "--help"])
     assert ended.value.code == 0
-    assert "example: wayside asn1" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "example: wayside asn1" in out
+    assert out.isascii()
+    assert ("what the JSON names" in out) == (command == ["encode"])

@@ -38,6 +38,7 @@ Shape = tuple[int, Plan, bool]
 _MAX_SHAPES = 128
 """Sets of keys remembered for a SEQUENCE."""
 _MAX_BITMAP = 16383
+_MAX_NAMES_SHOWN = 12
 
 
 class Encoders:
@@ -256,6 +257,7 @@ class Encoders:
         width = (len(node.root) - 1).bit_length() + (additions is not None)
         root = {a.name: (index, a.node) for index, a in enumerate(node.root)}
         added = {a.name: (index, a.node) for index, a in enumerate(additions or ())}
+        known_names = _some_names([*root, *added])
         ready: dict[str, tuple[int, Encode]] = {}
 
         def encode(w: Writer, value: Any) -> None:
@@ -288,7 +290,7 @@ class Encoders:
                 elif name == EXTRA and additions is not None:
                     index, octets = _unknown_alternative(w, inner)
                 else:
-                    raise w.fault(CodecReason.BAD_INDEX, "no such alternative")
+                    raise w.fault(CodecReason.BAD_INDEX, known_names)
             except Fault as fault:
                 raise _at(fault, name[:40]) from None
             w.bits(1, 1)
@@ -394,6 +396,11 @@ def _unknown_alternative(w: Writer, inner: Any) -> tuple[int, bytes]:
         if type(index) is int and 0 <= index < MAX_INDEX and type(octets) is bytes:
             return index, octets
     raise wrong_type(w, inner, "(index, bytes)")
+
+
+def _some_names(names: list[str]) -> str:
+    more = ", ..." if len(names) > _MAX_NAMES_SHOWN else ""
+    return f"known are {', '.join(names[:_MAX_NAMES_SHOWN])}{more}"
 
 
 def _at(fault: Fault, place: str) -> Fault:

@@ -1,6 +1,7 @@
 """`wayside asn1 decode|encode|dialects`: the codec on the command line."""
 
 import argparse
+import difflib
 import json
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from ._sets import FRAME, MessageSet, dialects, load
 DEFAULT_DIALECT = "csae53-2020"
 _HEX = b"0123456789abcdefABCDEF"
 _BETWEEN = b" \t\r\n:"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,7 +30,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "decode",
         help="octets of a message to its value",
         description="Decode one message. Octets behind it are reported, or refused with --strict.",
-        epilog="example: wayside asn1 decode --dialect j2735-2024 --json 00141e…",
+        epilog="example: wayside asn1 decode --dialect j2735-2024 --json 00141e...",
     )
     decode.add_argument("hex", nargs="?", help="the message in hexadecimal; without it, standard input")
     decode.add_argument("--file", type=Path, help="file with the message, in hexadecimal or as it is")
@@ -45,10 +48,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     encode.add_argument("value", nargs="?", help="JSON; without it, standard input")
     encode.add_argument("--file", type=Path, help="file with the JSON")
     encode.set_defaults(func=_encode)
-    for command in (decode, encode):
-        command.add_argument(
-            "--dialect", choices=dialects(), help=f"without it {DEFAULT_DIALECT}, or what the JSON names"
-        )
+    for command, otherwise in ((decode, ""), (encode, "what the JSON names, or ")):
+        command.add_argument("--dialect", choices=dialects(), help=f"without it {otherwise}{DEFAULT_DIALECT}")
         command.add_argument("--type", help=f"type to decode or encode; without it {FRAME}")
         command.add_argument("--json", action="store_true", help="print JSON")
     listing = commands.add_parser(
@@ -64,8 +65,10 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _decode(args: argparse.Namespace) -> int:
     messages = load(args.dialect or DEFAULT_DIALECT)
     type_name = args.type or FRAME
+    if type_name not in messages.type_names:
+        return _fail(_no_type(messages, type_name))
     try:
-        data = _octets(_input(args.hex, args.file))
+        data = _octets(_input(args.hex, args.file), binary=args.hex is None)
     except (OSError, ValueError) as error:
         return _fail(f"cannot read the message: {error}")
     if args.strict:
@@ -111,6 +114,8 @@ def _encode(args: argparse.Namespace) -> int:
         value = value["value"]
     messages: MessageSet = load(str(dialect or DEFAULT_DIALECT))
     type_name = str(type_name or FRAME)
+    if type_name not in messages.type_names:
+        return _fail(_no_type(messages, type_name))
     octets = messages.encode(messages.from_json(value, type_name), type_name)
     if args.json:
         print(json.dumps({"dialect": messages.dialect, "type": type_name, "hex": octets.hex()}))
@@ -142,22 +147,35 @@ def _dialects(args: argparse.Namespace) -> int:
 
 def _input(word: str | None, path: Path | None) -> bytes:
     if path is not None:
+        if word is not None:
+            raise ValueError("give it as an argument or with --file, not both")
         return path.read_bytes()
     return sys.stdin.buffer.read() if word is None else word.encode()
 
 
-def _octets(given: bytes) -> bytes:
-    """Hexadecimal text as octets (white space, colons, a leading 0x allowed); anything else as it is."""
-    text = given.translate(None, _BETWEEN).removeprefix(b"0x")
-    if text.translate(None, _HEX):
-        if given.isascii() and given.decode().isprintable():
-            raise ValueError("neither hexadecimal text nor binary")
-        return given
+def _octets(given: bytes, *, binary: bool) -> bytes:
+    """Hexadecimal text as octets (white space, colons, a leading 0x allowed); what is no text as it is."""
+    content = given.removeprefix(_BYTE_ORDER_MARK)
+    text = content.translate(None, _BETWEEN)
+    if text[:2] in (b"0x", b"0X"):
+        text = text[2:]
+    other = text.translate(None, _HEX)
+    if other:
+        if binary and content.translate(None, _PRINTABLE):
+            return given
+        raise ValueError(f"{other.decode(errors='backslashreplace')[0]!r} is no hexadecimal digit")
     if not text:
         raise ValueError("it is empty")
     if len(text) % 2:
         raise ValueError("an odd number of hexadecimal digits")
     return bytes.fromhex(text.decode())
+
+
+def _no_type(messages: MessageSet, name: str) -> str:
+    by_lower = {known.lower(): known for known in messages.type_names}
+    near = [by_lower[low] for low in difflib.get_close_matches(name.lower()[:60], by_lower)]
+    similar = f"; similar: {', '.join(near)}" if near else ""
+    return f"{messages.dialect} has no type {name[:60]!r}{similar}; all: wayside asn1 dialects --json"
 
 
 def _lines(value: Any, depth: int) -> Iterator[str]:
@@ -196,7 +214,7 @@ def _leaf(value: Any) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 120 else f"{text[:120]}… ({len(text) // 2} octets)"
+    return text if len(text) <= 120 else f"{text[:120]}... ({len(text) // 2} octets)"
 
 
 def _fail(what: str) -> int:
