@@ -277,6 +277,20 @@ def test_a_session_that_went_down_is_not_named_until_it_is_back() -> None:
     road.fusion.on_session("nobody", True)
 
 
+def test_a_vehicle_that_comes_back_under_a_new_session_is_not_there_twice() -> None:
+    road = Road()
+    ids = set()
+    for k in range(30):
+        if k == 15:
+            road.fusion.on_session("s1", False)
+        if not 15 <= k < 18:
+            road.say("s1" if k < 15 else "s2", 10.0 * road.t, 0.0, 10.0, vehicle_id=bytes([k // 16]) * 4)
+        (track,) = road.tracks()
+        ids.add(track.track_id)
+        road.clock.advance(0.1)
+    assert (len(ids), track.session) == (1, "s2")
+
+
 def test_a_stamp_from_a_wrong_clock_is_replaced_by_the_arrival() -> None:
     road = Road()
     road.say("s1", 0.0, 0.0, 10.0, utc_ns=road.clock.utc() - 30_000_000_000)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ from wayside.mec.fusion._state import (
     YAW_KNOWN,
 )
 from wayside.mec.fusion._tracker import Ids
-from wayside.mec.fusion._vehicles import Vehicle, VehicleBook, VehicleSettings
+from wayside.mec.fusion._vehicles import Predicted, Vehicle, VehicleBook, VehicleSettings, predicted
 from wayside.mec.sensors import ParticipantClass, Scan
 from wayside.observe import Counters
 
@@ -117,6 +116,7 @@ class Fusion:
         self._joiner = Joiner(ids)
         self._stamps: dict[int, _Stamp] = {}
         self._serial = 0
+        self._joined_serial = -1
         self._vehicle_marks: dict[int, tuple[MonoNs, MonoNs]] = {}
 
     @property
@@ -164,7 +164,7 @@ class Fusion:
             self._counters.drop(result)
             return result
         if not result.identity:
-            self._join(self._seconds(self._clock.utc()))
+            self._join(list(self._book), self._seconds(self._clock.utc()))
         self._vehicle_marks[result.identity] = (ingested, self._clock.mono())
         return None
 
@@ -176,7 +176,8 @@ class Fusion:
         """All tracks predicted to `now`, ordered by identity; stale ones left out."""
         time_s = self._seconds(now)
         self._book.forget(time_s)
-        self._join(time_s)
+        vehicles = list(self._book)
+        at = self._join(vehicles, time_s)
         state = self._rollback.state
         values = state.values
         unseen = time_s - values[:, SEEN_S]
@@ -186,19 +187,36 @@ class Fusion:
         out: list[FusedTrack] = []
         joined: set[int] = set()
         alive: set[int] = set()
-        for vehicle in self._book:
+        ways = zip(
+            vehicles,
+            at.x_m.tolist(),
+            at.y_m.tolist(),
+            at.speed_mps.tolist(),
+            at.yaw_rad.tolist(),
+            (at.speed_mps * np.cos(at.yaw_rad)).tolist(),
+            (at.speed_mps * np.sin(at.yaw_rad)).tolist(),
+            at.silent_s.tolist(),
+            strict=True,
+        )
+        mono = self._clock.mono()
+        for vehicle, *told in ways:
             seen = None if vehicle.joined is None else row_of.get(vehicle.joined)
             if seen is not None:
                 joined.add(seen)
             alive.add(vehicle.identity)
-            out.append(self._told(vehicle, None if seen is None else perceived[seen], time_s))
+            out.append(self._told(vehicle, told, None if seen is None else perceived[seen], mono))
         self._vehicle_marks = {k: v for k, v in self._vehicle_marks.items() if k in alive}
         out.extend(track for k, track in enumerate(perceived) if k not in joined)
         out.sort(key=_identity)
         return out
 
-    def _join(self, time_s: float) -> None:
-        self._joiner.step(self._book, self._rollback.state, time_s)
+    def _join(self, vehicles: list[Vehicle], time_s: float) -> Predicted:
+        at = predicted(vehicles, time_s)
+        # Between two scans nothing is learnt of who is who, except of those who speak for the first time.
+        if self._joined_serial != self._serial or not all(vehicle.identity for vehicle in vehicles):
+            self._joiner.step(vehicles, at, self._rollback.state, time_s)
+            self._joined_serial = self._serial
+        return at
 
     def _seconds(self, utc: UtcNs) -> float:
         return (utc - self._epoch) / 1e9
@@ -232,6 +250,7 @@ class Fusion:
         table = np.column_stack((xy, x[:, 2:], yaw, speed, accel, values[:, [LENGTH, WIDTH]], accuracy))
         unseen = np.maximum(time_s - values[:, SEEN_S], 0.0).tolist()
         names: dict[int, tuple[str, ...]] = {}
+        mono = self._clock.mono()
         out = []
         for k, (x_m, y_m, vx, vy, yaw_rad, v, a, length, width, std) in enumerate(table.tolist()):
             last, born = self._stamps[int(marks[k, LAST_SERIAL])], self._stamps[int(marks[k, BORN_SERIAL])]
@@ -253,7 +272,7 @@ class Fusion:
                     width,
                     std,
                     float(existence[k]),
-                    max(0.0, (self._clock.mono() - born.arrived) / 1e9),
+                    max(0.0, (mono - born.arrived) / 1e9),
                     unseen[k],
                     "",
                     b"",
@@ -267,13 +286,11 @@ class Fusion:
             )
         return out
 
-    def _told(self, vehicle: Vehicle, seen: FusedTrack | None, time_s: float) -> FusedTrack:
+    def _told(self, vehicle: Vehicle, told: list[float], seen: FusedTrack | None, mono: MonoNs) -> FusedTrack:
         """A speaking vehicle's track, with what the sensors see of it where they do."""
-        x, y, speed, yaw = vehicle.at(time_s)
-        vx, vy = speed * math.cos(yaw), speed * math.sin(yaw)
+        x, y, speed, yaw, vx, vy, silent_s = told
         ingested, fused = self._vehicle_marks.get(vehicle.identity, (vehicle.arrived, vehicle.arrived))
         trace_id, arrived, born = vehicle.trace_id, vehicle.arrived, vehicle.born_arrived
-        silent_s = max(0.0, time_s - vehicle.fix.time_s)
         unseen_s, accel = silent_s, vehicle.accel_mps2
         sources: tuple[str, ...] = (V2X,)
         kind = vehicle.kind
@@ -309,7 +326,7 @@ class Fusion:
             vehicle.width_m,
             vehicle.reported_std_m,
             1.0,
-            max(0.0, (self._clock.mono() - born) / 1e9),
+            max(0.0, (mono - born) / 1e9),
             unseen_s,
             vehicle.session if vehicle.session_up else "",
             vehicle.vehicle_id,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from wayside.mec.fusion._measurement import BODY
 from wayside.mec.fusion._state import CONFIRMED, ID, LENGTH, SIZES, TrackState
 from wayside.mec.fusion._tracker import Ids
-from wayside.mec.fusion._vehicles import Vehicle
+from wayside.mec.fusion._vehicles import Predicted, Vehicle
 
 Floats = NDArray[np.float64]
 
@@ -26,8 +26,9 @@ class Joiner:
     """Finds which perceived track is which speaking vehicle, so that a vehicle is never there twice.
 
     A pair is joined at once where nothing else is near or the two agree well, and after 0.3 s otherwise; it
-    is parted after 0.5 s of disagreement, or of agreeing much better with another track that is free. A joined pair is published under the vehicle's identity, which is
-    the perceived track's where that was there first. Pure; bounded by the tracks and vehicles it is given.
+    is parted after 0.5 s of disagreement, or of agreeing much better with another track that is free. A
+    joined pair is published under the vehicle's identity, which is the perceived track's where that was
+    there first. Pure; bounded by the tracks and vehicles it is given.
     Source: own.
     """
 
@@ -42,34 +43,33 @@ class Joiner:
         """Identity under which a perceived track is published while it is not joined."""
         return self._published.get(core_identity, core_identity)
 
-    def step(self, vehicles: Iterable[Vehicle], state: TrackState, time_s: float) -> None:
-        """Join and part, with everything predicted to `time_s`. New vehicles are given their identity."""
+    def step(self, vehicles: Sequence[Vehicle], at: Predicted, state: TrackState, time_s: float) -> None:
+        """Join and part. at: the vehicles predicted to `time_s`. New vehicles are given their identity."""
         dt = 0.0 if self._time_s is None else min(max(time_s - self._time_s, 0.0), 0.1)
         self._time_s = time_s
-        everyone = list(vehicles)
         rows = np.flatnonzero(state.values[:, CONFIRMED] > 0)
         row_of = {int(state.marks[row, ID]): k for k, row in enumerate(rows)}
         self._published = {k: v for k, v in self._published.items() if k in row_of}
-        if not everyone:
+        if not vehicles:
             self._scores.clear()
             return
-        cost = _costs(everyone, state, rows, time_s) if len(rows) else np.zeros((len(everyone), 0))
+        cost = _costs(at, state, rows, time_s) if len(rows) else np.zeros((len(vehicles), 0))
         taken = np.zeros(len(rows), dtype=bool)
-        for vehicle in everyone:
+        for vehicle in vehicles:
             k = None if vehicle.joined is None else row_of.get(vehicle.joined)
             if k is not None:
                 taken[k] = True
         best_free = np.where(taken[None, :], _NEVER, cost).min(axis=1, initial=_NEVER)
         free: list[int] = []
-        for v, vehicle in enumerate(everyone):
+        for v, vehicle in enumerate(vehicles):
             k = None if vehicle.joined is None else row_of.get(vehicle.joined)
             if k is None or self._parted(vehicle, float(cost[v, k]), float(best_free[v]), dt):
                 self._part(vehicle, alive=k is not None)
                 free.append(v)
                 if k is not None:
                     taken[k] = False
-        self._find(everyone, free, state, rows, cost, taken, dt)
-        for vehicle in everyone:
+        self._find(vehicles, free, state, rows, cost, taken, dt)
+        for vehicle in vehicles:
             if not vehicle.identity:
                 vehicle.identity = self._ids.take()
 
@@ -90,7 +90,7 @@ class Joiner:
 
     def _find(
         self,
-        everyone: list[Vehicle],
+        vehicles: Sequence[Vehicle],
         free: list[int],
         state: TrackState,
         rows: NDArray[np.int64],
@@ -112,7 +112,7 @@ class Joiner:
         for p, k in zip(a.tolist(), b.tolist(), strict=True):
             if not near[p, k]:
                 continue
-            vehicle, core = everyone[free[p]], int(state.marks[rows[k], ID])
+            vehicle, core = vehicles[free[p]], int(state.marks[rows[k], ID])
             alone = near[p].sum() == 1 and near[:, k].sum() == 1
             key = (id(vehicle), core)
             sure = alone or matrix[p, k] < _CLOSE
@@ -131,10 +131,9 @@ class Joiner:
         self._published[core] = vehicle.identity
 
 
-def _costs(vehicles: list[Vehicle], state: TrackState, rows: NDArray[np.int64], time_s: float) -> Floats:
+def _costs(at: Predicted, state: TrackState, rows: NDArray[np.int64], time_s: float) -> Floats:
     """Disagreement of each vehicle with each track: below 1 they may be one; shape (vehicles, rows)."""
-    told = np.array([(*v.at(time_s), v.fix.std_m, v.length_m) for v in vehicles])
-    x, y, speed, yaw, std, length = (told[:, n, None] for n in range(6))
+    x, y, speed, yaw, std, length, _ = (column[:, None] for column in at)
     since = min(max(time_s - (state.time_s or time_s), -0.5), 1.0)
     seen = state.x[rows]
     dx = seen[None, :, 0] + since * seen[None, :, 2] - x

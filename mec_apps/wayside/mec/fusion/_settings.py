@@ -36,9 +36,8 @@ class TrackerSettings(msgspec.Struct, frozen=True):
     same of pedestrians. gate: largest squared normalised distance of a detection to its track. birth_gate:
     within it of a confirmed track no new one begins. coarse_m: outer bound of both. pd, clutter_per_m2: of
     the existence score. miss: loss of probability per expected detection that did not come. confirm_score,
-    confirm_hits: a track is published from then on. coast_s: longest life without a detection; after publish_s
-    without one a track is kept, but not published.
-    max_tracks: no new ones beyond.
+    confirm_hits: a track is published from then on. coast_s: longest life without a detection; after
+    publish_s without one a track is kept, but not published. max_tracks: no new ones beyond.
     """
 
     horizon_s: Positive = 0.6

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from wayside.asn1.messages import BasicSafety, Maneuver
 from wayside.clock import MonoNs
-from wayside.geo import LocalPlane, angle_between_deg, wrap_rad, yaw_from_heading
+from wayside.geo import LocalPlane, wrap_rad, yaw_from_heading
 from wayside.mec.fusion._plausible import Fix, Plausibility
 from wayside.mec.fusion._reasons import FusionReason
 from wayside.mec.fusion._tracker import Ids
@@ -18,6 +21,10 @@ _MAX_AWAY_M = 5_000.0
 _UNKNOWN_STD_M = 3.0
 _LEAST_STD_M = 0.3
 _OTHER_IDS = 4
+_SAME_ID_M = 20.0
+_SAME_YAW_RAD = 0.26
+
+Floats = NDArray[np.float64]
 
 
 class VehicleSettings(msgspec.Struct, frozen=True):
@@ -92,22 +99,47 @@ class Vehicle:
         """Last told speed, 0 where it tells none."""
         return self.fix.speed_mps or 0.0
 
-    def at(self, time_s: float) -> tuple[float, float, float, float]:
-        """x, y, speed and yaw predicted to `time_s`: constant acceleration, down to a stop, and yaw rate."""
+    def told(self) -> tuple[float, ...]:
+        """What `predicted` needs of it."""
         fix = self.fix
-        dt = min(max(time_s - fix.time_s, -0.5), 2.0)
-        speed = self.speed_mps
-        # Acceleration is believed for half a second; a brake ends at standstill, not in reverse.
-        after = max(0.0, speed + self.accel_mps2 * max(-0.5, min(dt, 0.5)))
-        yaw = self.yaw_rad + self.yaw_rate_rps * max(-0.5, min(dt, 0.5))
-        mean_yaw = (self.yaw_rad + yaw) / 2.0
-        way = (speed + after) / 2.0 * dt
         return (
-            fix.x_m + way * math.cos(mean_yaw),
-            fix.y_m + way * math.sin(mean_yaw),
-            after,
-            wrap_rad(yaw),
+            *(fix.time_s, fix.x_m, fix.y_m, self.speed_mps, self.yaw_rad, self.accel_mps2),
+            *(self.yaw_rate_rps, fix.std_m, self.length_m),
         )
+
+
+class Predicted(NamedTuple):
+    """Vehicles at one instant, arrays of one length. silent_s: since their last message."""
+
+    x_m: Floats
+    y_m: Floats
+    speed_mps: Floats
+    yaw_rad: Floats
+    std_m: Floats
+    length_m: Floats
+    silent_s: Floats
+
+
+def predicted(vehicles: Sequence[Vehicle], time_s: float) -> Predicted:
+    """All of them at `time_s`: what they told of acceleration and yaw rate is believed for half a second; a
+    brake ends at standstill, not in reverse."""
+    table = np.array([vehicle.told() for vehicle in vehicles], dtype=np.float64).reshape(-1, 9)
+    at, x, y, speed, yaw, accel, yaw_rate, std, length = table.T
+    dt = np.clip(time_s - at, -0.5, 2.0)
+    believed = np.minimum(dt, 0.5)
+    after = np.maximum(0.0, speed + accel * believed)
+    turned = yaw + yaw_rate * believed
+    mean_yaw = (yaw + turned) / 2.0
+    way = (speed + after) / 2.0 * dt
+    return Predicted(
+        x + way * np.cos(mean_yaw),
+        y + way * np.sin(mean_yaw),
+        after,
+        (turned + math.pi) % math.tau - math.pi,
+        std,
+        length,
+        np.maximum(time_s - at, 0.0),
+    )
 
 
 class VehicleBook:
@@ -201,35 +233,29 @@ class VehicleBook:
         Two sessions are never one vehicle.
         """
         vehicle = self._by_id.get(message.vehicle_id)
-        if vehicle is not None and not (session and vehicle.session):
-            near = _apart(vehicle, fix) < 20.0
-            return vehicle if near or not session else None
-        candidates = self._others if session else self
-        best: Vehicle | None = None
-        for other in candidates:
-            recent = abs(fix.time_s - other.fix.time_s) <= self._settings.same_s
-            if recent and self._same(other, message, fix):
-                if best is None or _apart(other, fix) < _apart(best, fix):
-                    best = other
-        return best
-
-    def _same(self, vehicle: Vehicle, message: BasicSafety, fix: Fix) -> bool:
-        # Cheap tests first: this runs over all vehicles for each message with a new id.
-        if abs(vehicle.fix.x_m - fix.x_m) > 60.0 or abs(vehicle.fix.y_m - fix.y_m) > 60.0:
-            return False
-        if _apart(vehicle, fix) > self._settings.same_m:
-            return False
-        if abs(vehicle.speed_mps - (fix.speed_mps or 0.0)) > 2.0:
-            return False
-        if fix.yaw_rad is not None and vehicle.speed_mps > 1.0:
-            if angle_between_deg(math.degrees(fix.yaw_rad), math.degrees(vehicle.yaw_rad)) > 15.0:
-                return False
-        length = message.size.length_m
-        return length is None or abs(length - vehicle.length_m) < 0.5
+        if vehicle is not None and not (session and vehicle.session_up):
+            if not session or _apart([vehicle], fix)[0] < _SAME_ID_M:
+                return vehicle
+        # Cheap tests first: all vehicles are looked at for each message with a new id.
+        near = [
+            other
+            for other in self
+            if not (session and other.session_up)
+            and abs(fix.time_s - other.fix.time_s) <= self._settings.same_s
+            and abs(other.fix.x_m - fix.x_m) < 60.0
+            and abs(other.fix.y_m - fix.y_m) < 60.0
+            and _alike(other, message, fix)
+        ]
+        if not near:
+            return None
+        apart = _apart(near, fix)
+        best = int(np.argmin(apart))
+        return near[best] if apart[best] <= self._settings.same_m else None
 
     def _adopt(self, vehicle: Vehicle, session: str) -> None:
-        """A vehicle that was only heard by radio has opened a session."""
+        """A vehicle that was only heard by radio, or whose session went down, has opened a session."""
         self._others = [other for other in self._others if other is not vehicle]
+        self._sessions.pop(vehicle.session, None)
         vehicle.session = session
         self._sessions[session] = vehicle
 
@@ -299,9 +325,21 @@ _CLASS_RANGES = (
 )
 
 
-def _apart(vehicle: Vehicle, fix: Fix) -> float:
-    x, y, _, _ = vehicle.at(fix.time_s)
-    return math.hypot(x - fix.x_m, y - fix.y_m)
+def _alike(vehicle: Vehicle, message: BasicSafety, fix: Fix) -> bool:
+    """Whether speed, direction and size do not tell the two apart."""
+    if abs(vehicle.speed_mps - (fix.speed_mps or 0.0)) > 2.0:
+        return False
+    if fix.yaw_rad is not None and vehicle.speed_mps > 1.0:
+        if abs(wrap_rad(fix.yaw_rad - vehicle.yaw_rad)) > _SAME_YAW_RAD:
+            return False
+    length = message.size.length_m
+    return length is None or abs(length - vehicle.length_m) < 0.5
+
+
+def _apart(vehicles: Sequence[Vehicle], fix: Fix) -> Floats:
+    at = predicted(vehicles, fix.time_s)
+    distance: Floats = np.hypot(at.x_m - fix.x_m, at.y_m - fix.y_m)
+    return distance
 
 
 def _bounded(number: float | None, limit: float) -> float:
