@@ -230,6 +230,24 @@ def test_turning_vehicle_follows_its_movement(scene: Any, place: Any) -> None:
     )
 
 
+def test_on_a_shared_lane_only_a_meeting_on_every_way_is_certain(scene: Any, place: Any) -> None:
+    # Slow enough for the right turn. A pedestrian before the line is met either way; one on the southern
+    # exit only when it turns.
+    before = play(
+        scene,
+        Vrucw(),
+        lambda i: [scene.car(1, 0, -45.0, 8.0, 2), scene.walker(100, place(0, -30.0, 8.75), (0.0, 0.0))],
+    )[-1]
+    assert before[0].severity is Severity.URGENT and before[0].evidence["way_doubtful"] is False
+    after = play(
+        scene,
+        Vrucw(),
+        lambda i: [scene.car(1, 0, -26.0, 6.0, 2), scene.walker(100, place(3, 17.0, 8.0), (-0.6, 0.0))],
+        lights={2: Light.PROTECTED_GREEN},
+    )[-1]
+    assert after[0].severity is Severity.INFORM and after[0].evidence["way_doubtful"] is True
+
+
 def test_turning_without_a_lane_uses_the_yaw_rate(scene: Any, place: Any) -> None:
     # Far off the map, on a circle of 20 m: the pedestrian stands a quarter turn ahead.
     def world(rate: float) -> list[Any]:
@@ -322,6 +340,16 @@ def test_raise_and_clear_are_apart(scene: Any, place: Any) -> None:
     assert not any(play(scene, app, danger, steps=1))
     assert not any(play(scene, app, safe, steps=8))
     assert not app._latches
+
+
+def test_braking_for_the_danger_is_not_its_end(scene: Any, place: Any) -> None:
+    app = Vrucw()
+    standing = lambda: scene.walker(100, place(0, -60.0, 5.25), (0.0, 0.0))  # noqa: E731
+    play(scene, app, lambda i: [scene.car(1, 0, -90.0, 10.0), standing()], steps=3)
+    braking = play(scene, app, lambda i: [scene.car(1, 0, -82.0, 7.0, accel_mps2=-5.0), standing()], steps=9)
+    assert all(braking)
+    stopped = play(scene, app, lambda i: [scene.car(1, 0, -70.0, 0.2), standing()], steps=8)
+    assert not stopped[-1]
 
 
 def test_severity_rises_at_once_and_falls_later(scene: Any, place: Any) -> None:

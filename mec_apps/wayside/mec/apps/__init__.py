@@ -17,6 +17,7 @@ from wayside.mec.apps._contract import (
     stated,
 )
 from wayside.mec.apps._kinematics import CANNOT_STOP, required_deceleration, stopping_distance
+from wayside.mec.apps._latch import trigger_of
 from wayside.mec.apps._ways import OnWay, Way, Ways
 from wayside.mec.apps.hlw import Hlw, HlwParameters
 from wayside.mec.apps.rlvw import Rlvw, RlvwParameters
@@ -47,4 +48,5 @@ __all__ = [
     "required_deceleration",
     "stated",
     "stopping_distance",
+    "trigger_of",
 ]

@@ -24,13 +24,13 @@ _HARDEST_MPS2 = 6.0
 
 class Hypothesis(NamedTuple):
     """One thing that a vehicle may do. row: its place among the vehicles. on: the way that it follows, or
-    None to go on with `rate_rps`. doubtful: it may as well do something else."""
+    None to go on with `rate_rps`. accel_mps2: constant from now on."""
 
     row: int
     view: TrackView
     on: OnWay | None
     rate_rps: float
-    doubtful: bool
+    accel_mps2: float
 
 
 class Predicted(NamedTuple):
@@ -55,12 +55,11 @@ class Meeting(NamedTuple):
     overlaps: bool
 
 
-def predict(guesses: Sequence[Hypothesis], times_s: Floats, accel_from_mps2: float) -> Predicted:
+def predict(guesses: Sequence[Hypothesis], times_s: Floats) -> Predicted:
     """Poses of all hypotheses: constant speed or acceleration, straight, on a circle, or along a way."""
     n = len(guesses)
     speed = np.array([g.view.speed_mps for g in guesses])
-    accel = np.array([g.view.accel_mps2 for g in guesses])
-    accel = np.where(np.abs(accel) > accel_from_mps2, np.clip(accel, -_HARDEST_MPS2, _HARDEST_MPS2), 0.0)
+    accel = np.clip(np.array([g.accel_mps2 for g in guesses]), -_HARDEST_MPS2, _HARDEST_MPS2)
     way = travelled(speed, accel, times_s)
     x, y, yaw = (np.empty_like(way) for _ in range(3))
     by_way: dict[int, tuple[Way, list[int]]] = {}

@@ -100,11 +100,11 @@ class Vrucw:
         self._ways: Ways | None = None
         self._yaws = YawHistory(p.history_s, p.history_samples)
         self._latches: dict[tuple[int, int], tuple[Latch, _Pair]] = {}
-        self._silent: Counter[str] = Counter()
+        self._silent: set[tuple[str, int]] = set()
 
     def silent_because(self, world: World) -> dict[str, int]:
         """Vehicles of the last step by reason: accuracy, unseen, stops_at_red, overlap."""
-        return dict(self._silent)
+        return dict(Counter(why for why, _ in self._silent))
 
     def step(self, world: World) -> Sequence[HazardReport]:
         """One report for each road user that is in danger from one vehicle or more."""
@@ -132,9 +132,9 @@ class Vrucw:
             if view.speed_mps < p.min_speed_mps or view.existence < p.min_existence:
                 continue
             if view.accuracy_m > p.accuracy_m:
-                self._silent["accuracy"] += 1
+                self._silent.add(("accuracy", view.track_id))
             elif view.unseen_s > p.max_unseen_s:
-                self._silent["unseen"] += 1
+                self._silent.add(("unseen", view.track_id))
             else:
                 vehicles.append(view)
         self._yaws.keep_only({int(i) for i in world.tracks.track_id})
@@ -148,40 +148,54 @@ class Vrucw:
         other = np.array([(u.x_m, u.y_m, u.speed_mps) for u in users])
         gap = np.hypot(at[:, None, 0] - other[None, :, 0], at[:, None, 1] - other[None, :, 1])
         near = gap <= (at[:, None, 2] * 1.5 + other[None, :, 2]) * p.horizon_s + 10.0
+        held = {key for key, (latch, _) in self._latches.items() if latch.raised}
+        warned = {vehicle for vehicle, _ in held}
         guesses: list[Hypothesis] = []
         for i in np.flatnonzero(near.any(axis=1)):
-            guesses += self._guesses(ways, vehicles[i], int(i))
+            guesses += self._guesses(ways, vehicles[i], int(i), vehicles[i].track_id in warned)
         if not guesses:
             return {}
-        poses = predict(guesses, self._times, p.accel_mps2)
+        poses = predict(guesses, self._times)
         most_m = p.growth_m + p.margin_m + p.hold_margin_m
         close = near[[g.row for g in guesses]] & may_meet(poses, users, self._times[-1], most_m)
         rows, cols = np.nonzero(close)
         margin = np.full(len(rows), p.margin_m)
-        held = {key for key, (latch, _) in self._latches.items() if latch.raised}
         if held:
             for k, (row, col) in enumerate(zip(rows, cols, strict=True)):
                 if (guesses[row].view.track_id, users[col].track_id) in held:
                     margin[k] += p.hold_margin_m
         found = first_meetings(poses, users, rows, cols, self._times, margin, p.growth_mps, p.growth_m)
         met: dict[tuple[int, int], _Pair] = {}
+        on_ways: Counter[tuple[int, int]] = Counter()
         for hit in found:
             guess = guesses[hit.row]
             vehicle, user = guess.view, users[hit.col]
             if vehicle.track_id == user.track_id:
                 continue
             if hit.overlaps:
-                self._silent["overlap"] += 1
+                self._silent.add(("overlap", vehicle.track_id))
                 continue
             pair = self._judge(world, poses, guess, hit.row, user, hit.instant, hit.time_s)
             key = (vehicle.track_id, user.track_id)
-            if pair is not None and (key not in met or _worse(pair, met[key])):
-                met[key] = pair
+            if pair is not None:
+                on_ways[key] += 1
+                if key not in met or pair.ttc_s < met[key].ttc_s:
+                    met[key] = pair
+        # Where every way that a vehicle may take leads to the meeting, it does not matter which one it takes.
+        ways_of = Counter(guess.view.track_id for guess in guesses)
+        for key, pair in met.items():
+            met[key] = pair._replace(doubtful=on_ways[key] < ways_of[key[0]])
         return met
 
-    def _guesses(self, ways: Ways, view: TrackView, row: int) -> list[Hypothesis]:
-        """What a vehicle may do: follow one of its ways, or go on as it moves where it is on none."""
+    def _guesses(self, ways: Ways, view: TrackView, row: int, warned: bool) -> list[Hypothesis]:
+        """What a vehicle may do: follow one of its ways, or go on as it moves where it is on none.
+
+        The braking of a driver who has been warned is his answer to the danger, not its end: it does not
+        count until he stands.
+        """
         p = self.parameters
+        accel = view.accel_mps2 if abs(view.accel_mps2) > p.accel_mps2 else 0.0
+        accel = max(accel, 0.0) if warned else accel
         backwards = view.vx_mps * math.cos(view.yaw_rad) + view.vy_mps * math.sin(view.yaw_rad) < 0.0
         on = () if backwards else possible(ways.ahead(view), view.speed_mps)
         if view.turn is not None:
@@ -190,11 +204,8 @@ class Vrucw:
         if not on:
             rate = view.yaw_rate_rps if view.yaw_rate_rps is not None else self._yaws.rate(view.track_id)
             turning = abs(rate) > p.turn_rate_rps and not backwards
-            return [Hypothesis(row, view, None, rate if turning else 0.0, False)]
-        inside = all(w.along_m > w.way.stop_m for w in on)
-        if len(on) == 1 or inside:
-            return [Hypothesis(row, view, w, 0.0, len(on) > 1) for w in on]
-        return [Hypothesis(row, view, w, 0.0, True) for w in on]
+            return [Hypothesis(row, view, None, rate if turning else 0.0, accel)]
+        return [Hypothesis(row, view, w, 0.0, accel) for w in on]
 
     def _judge(
         self,
@@ -226,10 +237,10 @@ class Vrucw:
             if decel <= p.follow_decel_mps2:
                 return None
         if p.trust_red and guess.on is not None and self._stops_at_red(world, guess.on, vehicle, way_m):
-            self._silent["stops_at_red"] += 1
+            self._silent.add(("stops_at_red", vehicle.track_id))
             return None
         model = "way" if guess.on is not None else ("turn" if guess.rate_rps else "straight")
-        return _Pair(vehicle, user, time_s, way_m, x, y, towards, decel, model, guess.doubtful)
+        return _Pair(vehicle, user, time_s, way_m, x, y, towards, decel, model, False)
 
     def _follows(self, vehicle: TrackView, user: TrackView, yaw_rad: float) -> bool:
         if vehicle.lane is not None and vehicle.lane == user.lane:
@@ -371,7 +382,3 @@ _ACTIONS = {
     Severity.ADVISE: Action.SLOW_DOWN,
     Severity.URGENT: Action.BRAKE,
 }
-
-
-def _worse(a: _Pair, b: _Pair) -> bool:
-    return (not a.doubtful, -a.ttc_s) > (not b.doubtful, -b.ttc_s)

@@ -21,8 +21,7 @@ from wayside.link import (
     priority_of,
     warning_key,
 )
-from wayside.mec.apps import HazardReport, Output, SignalAdvice
-from wayside.mec.apps._latch import trigger_of
+from wayside.mec.apps import HazardReport, Output, SignalAdvice, trigger_of
 from wayside.mec.dispatch._corridors import CorridorIndex
 from wayside.mec.dispatch._explain import explain_event, explain_selection, marks_of
 from wayside.mec.dispatch._reasons import DispatchReason
