@@ -68,8 +68,7 @@ class Road:
             accuracy=None if std is None else EllipseAccuracy(std, std),
             speed_mps=speed,
             heading_deg=heading_from_yaw(yaw),
-            size=Size(1.8, 4.6),
-            **more,  # type: ignore[arg-type]
+            **{"size": Size(1.8, 4.6), **more},  # type: ignore[arg-type]
         )
         return self.fusion.on_basic_safety(session, message, arrived=self.clock.mono(), trace_id="bsm")
 
@@ -100,6 +99,17 @@ def test_a_vehicle_that_only_speaks_is_a_track_with_what_it_says() -> None:
     assert track.kind is ParticipantClass.TRUCK
     road.clock.advance(0.2)
     assert road.tracks()[0].x_m == pytest.approx(10.0 + 8.0 * 0.2 - 0.5 * 2.0 * 0.04, abs=0.02)
+
+
+def test_what_a_vehicle_does_not_tell_is_taken_from_what_is_seen() -> None:
+    road = Road()
+    for _ in range(10):
+        road.say("s1", 0.0, 0.0, 0.0, size=Size(None, None))
+        road.see((0.3, 0.0), kind=ParticipantClass.BUS)
+        road.clock.advance(0.1)
+    (track,) = road.tracks()
+    assert (track.session, track.kind) == ("s1", ParticipantClass.BUS)
+    assert track.length_m == pytest.approx(4.6)
 
 
 def test_an_unstated_accuracy_is_infinite_and_unstated_rates_are_unknown() -> None:

@@ -117,6 +117,22 @@ async def test_no_token_no_socket(rig: Rig, token: str | None) -> None:
     assert rig.counters.dropped(SensorReason.BAD_TOKEN) == 1
 
 
+@pytest.mark.parametrize("value", [b"secret-w", b"Basic secret-w", b"Bearer \xff\xfe", b"Bearer"])
+async def test_a_header_of_another_form_is_no_token(rig: Rig, value: bytes) -> None:
+    host, port = await rig.websocket.open("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(
+        b"GET /sensors HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Authorization: " + value + b"\r\n\r\n"
+    )
+    async with asyncio.timeout(5):
+        status = await reader.readline()
+    writer.close()
+    assert status.split()[1] in (b"400", b"401")
+    assert rig.websocket._open == {}
+
+
 async def test_another_path_is_not_found(rig: Rig) -> None:
     host, port = await rig.websocket.open("127.0.0.1", 0)
     with pytest.raises(InvalidStatus) as refused:

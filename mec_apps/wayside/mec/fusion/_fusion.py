@@ -41,6 +41,8 @@ V2X = "v2x"
 _AHEAD_S = 0.1
 _BEHIND_S = 1.0
 _FRESH_S = 0.5
+_TRUCK_M = 7.5
+_VEHICLES = frozenset(ParticipantClass) - {ParticipantClass.UNKNOWN, ParticipantClass.PEDESTRIAN}
 
 
 class _Stamp(NamedTuple):
@@ -293,8 +295,12 @@ class Fusion:
         trace_id, arrived, born = vehicle.trace_id, vehicle.arrived, vehicle.born_arrived
         unseen_s, accel = silent_s, vehicle.accel_mps2
         sources: tuple[str, ...] = (V2X,)
-        kind = vehicle.kind
+        kind, length, width = vehicle.kind, vehicle.length_m, vehicle.width_m
         if seen is not None:
+            if kind is None and seen.kind in _VEHICLES:
+                kind = seen.kind
+            if not vehicle.sized:
+                length, width = seen.length_m, seen.width_m
             # Weighted by the two variances; silence adds to the vehicle's at 2 m/s.
             told_var = (vehicle.fix.std_m + 2.0 * silent_s) ** 2
             weight = told_var / (told_var + max(seen.accuracy_m, 0.3) ** 2)
@@ -314,7 +320,7 @@ class Fusion:
                 trace_id, arrived, ingested, fused = seen.trace_id, seen.arrived, seen.ingested, seen.fused
         return FusedTrack(
             vehicle.identity,
-            kind,
+            kind or (ParticipantClass.TRUCK if length > _TRUCK_M else ParticipantClass.CAR),
             x,
             y,
             vx,
@@ -322,8 +328,8 @@ class Fusion:
             yaw,
             speed,
             accel,
-            vehicle.length_m,
-            vehicle.width_m,
+            length,
+            width,
             vehicle.reported_std_m,
             1.0,
             max(0.0, (mono - born) / 1e9),

@@ -44,8 +44,9 @@ class Vehicle:
     """A vehicle that speaks: its last believed message and what it was joined with.
 
     vehicle_id: current temporary id. session: link session or "". joined: core identity of the perceived
-    track that is the same vehicle, or None. identity: of the track as published.
-    turns: whether it tells its yaw rate. turn: manoeuvre that its lights announce. flags: its event flags.
+    track that is the same vehicle, or None. identity: of the track as published. kind: None where it tells
+    no class. sized: whether it told its size. turns: whether it tells its yaw rate. turn: manoeuvre that its
+    lights announce. flags: its event flags.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Vehicle:
         "reported_std_m",
         "session",
         "session_up",
+        "sized",
         "trace_id",
         "turn",
         "turns",
@@ -79,7 +81,8 @@ class Vehicle:
         self.vehicle_ids: list[bytes] = []
         self.identity = 0
         self.joined: int | None = None
-        self.kind = ParticipantClass.CAR
+        self.kind: ParticipantClass | None = None
+        self.sized = False
         self.length_m, self.width_m = 4.5, 1.8
         self.accel_mps2 = self.yaw_rate_rps = self.yaw_rad = 0.0
         self.reported_std_m = math.inf
@@ -279,6 +282,7 @@ class VehicleBook:
         vehicle.yaw_rate_rps = -math.radians(_bounded(acceleration.yaw_rate_dps, 60.0))
         vehicle.length_m = _sized(message.size.length_m, vehicle.length_m, 40.0)
         vehicle.width_m = _sized(message.size.width_m, vehicle.width_m, 6.0)
+        vehicle.sized = vehicle.sized or message.size.length_m is not None
         vehicle.kind = kind_of(message)
         vehicle.reported_std_m = reported_std_m(message)
         vehicle.turns = acceleration.yaw_rate_dps is not None
@@ -306,15 +310,14 @@ def turn_of(message: BasicSafety) -> Maneuver | None:
     return Maneuver.LEFT if left else Maneuver.RIGHT
 
 
-def kind_of(message: BasicSafety) -> ParticipantClass:
-    """Class of a vehicle from its BasicVehicleClass, or else its length (SAE J2735 DE_BasicVehicleClass)."""
+def kind_of(message: BasicSafety) -> ParticipantClass | None:
+    """Class of a vehicle from its BasicVehicleClass (SAE J2735 DE_BasicVehicleClass); None for others."""
     number = message.vehicle_class
     if number is not None:
         for first, last, kind in _CLASS_RANGES:
             if first <= number <= last:
                 return kind
-    length = message.size.length_m or 0.0
-    return ParticipantClass.TRUCK if length > 7.5 else ParticipantClass.CAR
+    return None
 
 
 _CLASS_RANGES = (

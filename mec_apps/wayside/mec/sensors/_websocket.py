@@ -81,7 +81,9 @@ class WebSocketSensorReceiver:
 
     def _sensor_of(self, request: Request) -> str:
         shown = request.headers.get_all("Authorization")
-        token = shown[0].removeprefix("Bearer ").encode() if len(shown) == 1 else b""
+        scheme, _, text = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+        # A header is octets; what is no text in it must not become an error of ours.
+        token = text.encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
         found = ""
         for sensor_id, secret in self._tokens.items():
             # All are compared, so that the time taken tells nothing.
