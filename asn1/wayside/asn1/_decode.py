@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ._bits import Reader
-from ._decode_fixed import MAX_RUN_BITS, Fixed, FixedForms, at_once, run_fields
+from ._decode_fixed import FixedDecodes, at_once, run_fields
 from ._decode_scalars import Decode, counted, left_aligned, pieces, scalar
 from ._errors import CodecReason, Fault
+from ._fixed import Absent, Run
 from ._json import default_value
 from ._least import LeastBits
 from ._table import (
@@ -45,7 +46,7 @@ class Decoders:
         self._table = table
         self._nodes = table.nodes
         self._built: dict[int, Decode] = {}
-        self._fixed = FixedForms(table.nodes)
+        self._fixed = FixedDecodes(table.nodes)
         self._least = LeastBits(table.nodes)
         self._loops = loops(table)
 
@@ -112,42 +113,23 @@ class Decoders:
     def _plan(self, members: list[Member], bits: int, optional: int, open_field: OpenField | None) -> Plan:
         """What to do for one set of presence bits; the first optional member has the highest bit."""
         plan: Plan = []
-        run: list[tuple[Member, Fixed]] = []
-
-        def end_run() -> None:
-            if len(run) > 1:
-                plan.append((None, self._run(run)))
-            elif run:
-                plan.append((run[0][0].name, self.get(run[0][0].node)))
-            run.clear()
-
-        for member in members:
-            if member.optional or member.default is not None:
-                optional -= 1
-                if not bits >> optional & 1:
-                    if member.default is not None:
-                        end_run()
-                        plan.append((member.name, self._default(member)))
-                    continue
-            fixed = self._fixed.get(member.node)
-            if open_field is not None and member.name == open_field.value:
-                end_run()
-                plan.append((None, self._open(open_field)))
-            elif fixed is not None:
-                if sum(f.width for _, f in run) + fixed.width > MAX_RUN_BITS:
-                    end_run()
-                run.append((member, fixed))
-            else:
-                end_run()
-                plan.append((member.name, self.get(member.node)))
-        end_run()
+        for part in self._fixed.parts(members, bits, optional, open_field):
+            match part:
+                case list():
+                    plan.append((None, self._run(part)))
+                case Member():
+                    plan.append((part.name, self.get(part.node)))
+                case OpenField():
+                    plan.append((None, self._open(part)))
+                case Absent():
+                    plan.append((part.member.name, self._default(part.member)))
         return plan
 
     def _default(self, member: Member) -> Decode:
         value = default_value(self._table, member)
         return lambda r: value
 
-    def _run(self, run: list[tuple[Member, Fixed]]) -> Fill:
+    def _run(self, run: Run) -> Fill:
         width, fields = run_fields(run)
         run_mask = (1 << width) - 1
         singly = [(member.name, self.get(member.node)) for member, _ in run]

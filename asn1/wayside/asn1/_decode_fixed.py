@@ -1,71 +1,36 @@
-"""Types whose usual form has a fixed width: read as one number, and taken apart by shifts."""
+"""Decoding of values of fixed width: read as one number, and taken apart by shifts."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ._bits import Reader
 from ._decode_scalars import Decode, left_aligned
-from ._table import BitString, Boolean, Enumerated, Integer, Member, Node, Null, OctetString, Sequence
+from ._fixed import Fixed, FixedForms, Run, run_width
+from ._table import BitString, Boolean, Enumerated, Node, Null, OctetString
 
-MAX_RUN_BITS = 640
 _MAX_KEPT_BITS = 256
 
 
-class Fixed(NamedTuple):
-    """A usual form of fixed width; raw numbers above `span` are not of it. Value: lo + raw, or by convert."""
+class FixedDecodes(FixedForms):
+    """Fixed forms whose conversions make values of raw numbers."""
 
-    width: int
-    span: int
-    lo: int
-    convert: Callable[[int], Any] | None
-
-
-class FixedForms:
-    """The fixed forms of the nodes of a table."""
-
-    def __init__(self, nodes: list[Node]) -> None:
-        self._nodes = nodes
-        self._forms: dict[int, Fixed | None] = {}
-
-    def get(self, index: int) -> Fixed | None:
-        """The form of a node; None when its width varies."""
-        if index not in self._forms:
-            self._forms[index] = None
-            self._forms[index] = self._make_fixed(index)
-        return self._forms[index]
-
-    def _make_fixed(self, index: int) -> Fixed | None:
-        match self._nodes[index]:
-            case Integer(lo=int(lo), hi=int(hi), ext=ext, parts=None):
-                return Fixed((hi - lo).bit_length() + ext, hi - lo, lo, None)
+    def converter(self, node: Node) -> Callable[[int], Any]:
+        match node:
             case Boolean():
-                return Fixed(1, 1, 0, (False, True).__getitem__)
+                return (False, True).__getitem__
             case Null():
-                return Fixed(0, 0, 0, lambda raw: None)
-            case Enumerated(root=root, additions=additions):
-                last = len(root) - 1
-                return Fixed(last.bit_length() + (additions is not None), last, 0, tuple(root).__getitem__)
-            case BitString(size=size) if size.lo == size.hi and size.lo <= 64:
-                return Fixed(size.lo + size.ext, (1 << size.lo) - 1, 0, _BitStrings(size.lo).__getitem__)
-            case OctetString(size=size) if size.lo == size.hi and size.lo <= 16:
+                return lambda raw: None
+            case Enumerated(root=root):
+                return tuple(root).__getitem__
+            case BitString(size=size):
+                return _BitStrings(size.lo).__getitem__
+            case OctetString(size=size):
                 count = size.lo
-                return Fixed(
-                    count * 8 + size.ext, (1 << count * 8) - 1, 0, lambda raw: raw.to_bytes(count, "big")
-                )
-            case Sequence(additions=None, open=None, root=root) if root:
-                return self._fixed_sequence(root)
-        return None
+                return lambda raw: raw.to_bytes(count, "big")
+        raise AssertionError(node)
 
-    def _fixed_sequence(self, root: list[Member]) -> Fixed | None:
-        run = []
-        for member in root:
-            fixed = self.get(member.node)
-            if fixed is None or member.optional or member.default is not None:
-                return None
-            run.append((member, fixed))
-        width, fields = run_fields(run)
-        if width > MAX_RUN_BITS:
-            return None
+    def sequence_converter(self, run: Run) -> Callable[[int], dict[str, Any]]:
+        _, fields = run_fields(run)
 
         def convert(packed: int) -> dict[str, Any]:
             out: dict[str, Any] = {}
@@ -76,7 +41,7 @@ class FixedForms:
                 out[name] = lo + raw if convert is None else convert(raw)
             return out
 
-        return Fixed(width, (1 << width) - 1, 0, convert)
+        return convert
 
 
 class _BitStrings(dict[int, tuple[bytes, int]]):
@@ -117,11 +82,10 @@ def at_once(fixed: Fixed, decode: Decode) -> Decode:
     return read
 
 
-def run_fields(run: list[tuple[Member, Fixed]]) -> tuple[int, list[tuple[str, int, int, int, int, Any]]]:
+def run_fields(run: Run) -> tuple[int, list[tuple[str, int, int, int, int, Any]]]:
     """Width of a run, and (name, shift, mask, span, lo, convert) of each member."""
-    width = sum(fixed.width for _, fixed in run)
+    width = shift = run_width(run)
     fields = []
-    shift = width
     for member, fixed in run:
         shift -= fixed.width
         fields.append((member.name, shift, (1 << fixed.width) - 1, fixed.span, fixed.lo, fixed.convert))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._bits import FLUSH_BITS, MAX_INDEX, Writer, fragments
-from ._encode_fixed import MAX_RUN_BITS, Fixed, FixedForms, at_once
+from ._encode_fixed import FixedEncodes, at_once
 from ._encode_scalars import (
     Encode,
     bit_value,
@@ -16,6 +16,7 @@ from ._encode_scalars import (
     wrong_type,
 )
 from ._errors import CodecReason, Fault
+from ._fixed import Run, run_width
 from ._json import default_value
 from ._table import (
     EXTRA,
@@ -48,7 +49,7 @@ class Encoders:
         self._table = table
         self._nodes = table.nodes
         self._built: dict[int, Encode] = {}
-        self._fixed = FixedForms(table.nodes)
+        self._fixed = FixedEncodes(table.nodes)
         self._loops = loops(table)
 
     def get(self, index: int) -> Encode:
@@ -145,36 +146,18 @@ class Encoders:
     def _plan(self, members: list[Member], bits: int, optional: int, open_field: OpenField | None) -> Plan:
         """How to write one set of present members; the first optional member has the highest bit."""
         plan: Plan = []
-        run: list[tuple[Member, Fixed]] = []
-
-        def end_run() -> None:
-            if len(run) > 1:
-                plan.append((None, self._run(run)))
-            elif run:
-                plan.append((run[0][0].name, self.get(run[0][0].node)))
-            run.clear()
-
-        for member in members:
-            if member.optional or member.default is not None:
-                optional -= 1
-                if not bits >> optional & 1:
-                    continue
-            fixed = self._fixed.get(member.node)
-            if open_field is not None and member.name == open_field.value:
-                end_run()
-                plan.append((None, self._open(open_field)))
-            elif fixed is not None:
-                if sum(f.width for _, f in run) + fixed.width > MAX_RUN_BITS:
-                    end_run()
-                run.append((member, fixed))
-            else:
-                end_run()
-                plan.append((member.name, self.get(member.node)))
-        end_run()
+        for part in self._fixed.parts(members, bits, optional, open_field):
+            match part:
+                case list():
+                    plan.append((None, self._run(part)))
+                case Member():
+                    plan.append((part.name, self.get(part.node)))
+                case OpenField():
+                    plan.append((None, self._open(part)))
         return plan
 
-    def _run(self, run: list[tuple[Member, Fixed]]) -> Encode:
-        total = sum(fixed.width for _, fixed in run)
+    def _run(self, run: Run) -> Encode:
+        total = run_width(run)
         fields = [(member.name, *fixed) for member, fixed in run]
         write_singly = _singly([(member.name, self.get(member.node)) for member, _ in run])
 

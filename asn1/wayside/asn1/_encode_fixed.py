@@ -1,68 +1,33 @@
-"""Types whose usual form has a fixed width: packed into one number, and written at once."""
+"""Encoding of values of fixed width: packed into one number, and written at once."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ._bits import FLUSH_BITS, Writer
 from ._encode_scalars import Encode
-from ._table import BitString, Boolean, Enumerated, Integer, Member, Node, Null, OctetString, Sequence
-
-MAX_RUN_BITS = 640
-
-
-class Fixed(NamedTuple):
-    """A usual form of fixed width. Raw number: value - lo, or by convert; LookupError says it is unusual."""
-
-    width: int
-    span: int
-    lo: int
-    convert: Callable[[Any], int] | None
+from ._fixed import Fixed, FixedForms, Run
+from ._table import BitString, Boolean, Enumerated, Node, Null, OctetString
 
 
-class FixedForms:
-    """The fixed forms of the nodes of a table."""
+class FixedEncodes(FixedForms):
+    """Fixed forms whose conversions make raw numbers of values."""
 
-    def __init__(self, nodes: list[Node]) -> None:
-        self._nodes = nodes
-        self._forms: dict[int, Fixed | None] = {}
-
-    def get(self, index: int) -> Fixed | None:
-        """The form of a node; None when its width varies."""
-        if index not in self._forms:
-            self._forms[index] = None
-            self._forms[index] = self._make_fixed(index)
-        return self._forms[index]
-
-    def _make_fixed(self, index: int) -> Fixed | None:
-        match self._nodes[index]:
-            case Integer(lo=int(lo), hi=int(hi), ext=ext, parts=None):
-                return Fixed((hi - lo).bit_length() + ext, hi - lo, lo, None)
+    def converter(self, node: Node) -> Callable[[Any], int]:
+        match node:
             case Boolean():
-                return Fixed(1, 1, 0, _boolean_number)
+                return _boolean_number
             case Null():
-                return Fixed(0, 0, 0, _null_number)
-            case Enumerated(root=root, additions=additions):
-                width = (len(root) - 1).bit_length() + (additions is not None)
-                numbers = {name: number for number, name in enumerate(root)}
-                return Fixed(width, len(root) - 1, 0, numbers.__getitem__)
-            case BitString(size=size) if size.lo == size.hi and size.lo <= 64:
-                return Fixed(size.lo + size.ext, 0, 0, _bits_number(size.lo))
-            case OctetString(size=size) if size.lo == size.hi and size.lo <= 16:
-                return Fixed(size.lo * 8 + size.ext, 0, 0, _octets_number(size.lo))
-            case Sequence(additions=None, open=None, root=root) if root:
-                return self._fixed_sequence(root)
-        return None
+                return _null_number
+            case Enumerated(root=root):
+                return {name: number for number, name in enumerate(root)}.__getitem__
+            case BitString(size=size):
+                return _bits_number(size.lo)
+            case OctetString(size=size):
+                return _octets_number(size.lo)
+        raise AssertionError(node)
 
-    def _fixed_sequence(self, root: list[Member]) -> Fixed | None:
-        fields = []
-        for member in root:
-            fixed = self.get(member.node)
-            if fixed is None or member.optional or member.default is not None:
-                return None
-            fields.append((member.name, *fixed))
-        total = sum(field[1] for field in fields)
-        if total > MAX_RUN_BITS:
-            return None
+    def sequence_converter(self, run: Run) -> Callable[[Any], int]:
+        fields = [(member.name, *fixed) for member, fixed in run]
 
         def convert(value: Any) -> int:
             if type(value) is not dict or len(value) != len(fields):
@@ -78,7 +43,7 @@ class FixedForms:
                     raise LookupError
             return packed
 
-        return Fixed(total, 0, 0, convert)
+        return convert
 
 
 def at_once(fixed: Fixed, encode: Encode) -> Encode:
