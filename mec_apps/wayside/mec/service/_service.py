@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from wayside.clock import Clock, MonoNs
-from wayside.link import FrameKind, LinkRules, Receipt, Warning
+from wayside.link import Flag, FrameKind, LinkRules, Receipt, Warning
 from wayside.mec.core import EdgeCore, lanes_of_groups, live_view
 from wayside.mec.dispatch import CancelPush, Push
 from wayside.mec.linkserver import LinkServer, Outgoing, SessionInfo
@@ -229,13 +229,14 @@ class EdgeService:
         result = self.core.step()
         for cancel in result.cancels:
             self._cancel(cancel)
+        flags = Flag.DEGRADED if result.world.degraded else Flag(0)
         for push in sorted(result.pushes, key=lambda push: -push.priority):
-            self._push(push)
+            self._push(push, flags)
         self.units.broadcast(result.downlinks)
         self.counters.count("steps")
         self._commit.set()
 
-    def _push(self, push: Push) -> None:
+    def _push(self, push: Push, flags: Flag) -> None:
         warning = push.warning
         on_written = None
         if isinstance(warning, Warning):
@@ -251,7 +252,15 @@ class EdgeService:
         self.link.send(
             push.session,
             Outgoing(
-                push.kind, push.key, push.priority, push.created, expires, push.ttl_ms, push.body, on_written
+                push.kind,
+                push.key,
+                push.priority,
+                push.created,
+                expires,
+                push.ttl_ms,
+                push.body,
+                on_written,
+                flags=flags,
             ),
         )
 
