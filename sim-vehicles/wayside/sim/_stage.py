@@ -21,7 +21,7 @@ from wayside.sim._traffic import Demand
 from wayside.sim._tscbm import tscbm
 
 WARM_S = 40.0
-DEMAND = Demand(1.0, 0.12, 0.06, 0.8, SCENE_LANES)
+DEMAND = Demand(0.8, 0.12, 0.06, 0.8, SCENE_LANES)
 SOCKET_SENSOR = "lidar-c"
 RSU = "rsu-1"
 CONTROLLER = "controller-1"

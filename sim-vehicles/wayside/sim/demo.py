@@ -137,9 +137,7 @@ class _Demo:
         finally:
             said = (await asyncio.gather(output, return_exceptions=True))[0]
         if code != 0 or isinstance(said, BaseException):
-            self._problems.append(
-                f"the edge ended with {code}: {said if isinstance(said, ChildError) else ''}"
-            )
+            self._problems.append(f"the edge ended with {code}; see edge.log")
         told = edge_figures(said if isinstance(said, bytes) else b"")
         return told, await settled(url, told.site, told.records.committed)
 

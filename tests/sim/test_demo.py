@@ -1,0 +1,95 @@
+"""The demo as a user runs it: real processes, sockets, a report that passes its own check."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from wayside.sim import check_report
+from wayside.sim._children import Child, ChildError, free_port
+from wayside.sim._demo_site import choose_ports
+from wayside.sim.report import Report, read_report
+
+ROOT = Path(__file__).parents[2]
+SITE_FILE = ROOT / "deploy" / "demo" / "site.yaml"
+
+
+async def demo(out: Path, *words: str, interrupt_after: str = "") -> tuple[int, str]:
+    """Run the demo on ports of the system's choice; its exit code and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "wayside.sim.demo", "--any-ports", "--port", "0", "--out", str(out), *words,
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = ""
+    try:
+        async for line in process.stdout:
+            said += line.decode()
+            if interrupt_after and interrupt_after in said:
+                interrupt_after = ""
+                process.send_signal(signal.SIGINT)
+        return await process.wait(), said
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.joint
+@pytest.mark.timeout(240)
+async def test_a_short_demo_ends_by_itself_and_is_sound(tmp_path: Path) -> None:
+    code, said = await demo(tmp_path, "--duration", "12")
+    assert code == 0, said
+    report: Report = read_report(tmp_path / "report.json")
+    assert check_report.main([str(tmp_path / "report.json")]) == 0
+    assert 12.0 <= report.duration_s < 15.0
+    assert report.warnings.get("vrucw", 0) >= 1, "the pedestrian is warned of within twelve seconds"
+    assert report.records.committed == report.records.stored > 5
+    assert set(report.messages["scan"]) == {
+        *("cam-c", "cam-w", "lidar-c", "lidar-w"),
+        *("radar-e", "radar-n", "radar-s", "radar-w"),
+    }
+    assert report.messages["SPAT"]["rsu-1 (broadcast)"] > 50
+    assert report.messages["BSM"]["rsu-1 (heard)"] > 50
+    assert report.latency.timer_lateness["edge"].count > 100
+    assert {c.scenario for c in report.comparisons} == {"pedestrian", "red_runner", "stopped", "crossing"}
+    assert re.search(r"live map: http://127\.0\.0\.1:\d+", said)
+
+
+@pytest.mark.joint
+@pytest.mark.timeout(240)
+async def test_ctrl_c_ends_it_cleanly_with_a_report(tmp_path: Path) -> None:
+    code, said = await demo(tmp_path, "--seeds", "1", interrupt_after="vehicles linked")
+    assert "report:" in said, said
+    report = read_report(tmp_path / "report.json")
+    assert report.records.committed == report.records.stored
+    assert code == (1 if check_report.faults(report, check_report.known_reasons()) else 0)
+
+
+@pytest.mark.joint
+async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
+    child = Child("edge", ["mec", "--site", str(tmp_path / "none.yaml"), "--json"], tmp_path / "edge.log")
+    await child.start()
+    with pytest.raises(ChildError, match=r"edge did not start: .*none\.yaml"):
+        await child.first_line()
+    assert await child.end() == 1
+    assert not child.running
+
+
+@pytest.mark.joint
+def test_ports_that_are_taken_are_avoided() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        assert number < free_port(socket.SOCK_STREAM, number, 20) < number + 20
+        with pytest.raises(OSError):
+            free_port(socket.SOCK_STREAM, number)
+    ports = choose_ports(SITE_FILE, any_free=True)
+    assert len(set(ports)) == len(ports)

@@ -1,0 +1,94 @@
+"""The lockstep runner: the same every time, and warnings that help."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from wayside import sim
+from wayside.cli import main
+from wayside.mec.site import load_site
+from wayside.sim import SCENES, Scenario, compare, run_lockstep
+
+SITE_FILE = Path(__file__).parents[2] / "deploy" / "demo" / "site.yaml"
+SITE = load_site(SITE_FILE)
+
+
+def test_same_seed_same_result() -> None:
+    first, second = (
+        run_lockstep(Scenario.PEDESTRIAN, 4, warnings=True, duration_s=14.0, site=SITE) for _ in range(2)
+    )
+    assert first == second
+    assert first.scans > 500 and first.warnings == {"vrucw": 1}
+    other = run_lockstep(Scenario.PEDESTRIAN, 5, warnings=True, duration_s=14.0, site=SITE)
+    assert other.trail != first.trail
+
+
+def test_warnings_change_what_follows_them_and_nothing_before() -> None:
+    without, with_ = (
+        run_lockstep(Scenario.PEDESTRIAN, 4, warnings=warned, duration_s=6.0, site=SITE)
+        for warned in (False, True)
+    )
+    assert without.trail == with_.trail, "nobody has been warned yet"
+    assert (without.scans, with_.warnings) == (0, {})
+
+
+@pytest.mark.parametrize("scenario", list(SCENES))
+@pytest.mark.timeout(180)
+def test_fewer_conflicts_with_warnings_than_without(scenario: Scenario) -> None:
+    result = compare(scenario, (1, 2), site=SITE)
+    assert result.seeds == (1, 2)
+    assert result.conflicts_without >= 1
+    assert result.conflicts_with < result.conflicts_without
+    assert result.collisions_with == 0
+    assert result.warnings >= 2
+    assert result.min_ttc_without_s is not None
+    assert result.min_ttc_with_s is None or result.min_ttc_with_s > result.min_ttc_without_s
+
+
+def test_command_prints_results_that_a_program_can_read(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "sim",
+        "lockstep",
+        "--scenario",
+        "crossing",
+        "--first-seed",
+        "3",
+        "--seeds",
+        "1",
+        "--duration",
+        "8",
+    ]
+    assert main([*words, "--site", str(SITE_FILE), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert [(r["scenario"], r["seed"], r["warned"]) for r in results] == [
+        ("crossing", 3, False),
+        ("crossing", 3, True),
+    ]
+
+
+def test_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "sim",
+        "lockstep",
+        "--scenario",
+        "clean",
+        "--seeds",
+        "1",
+        "--duration",
+        "3",
+        "--site",
+        str(SITE_FILE),
+    ]
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    assert "false warnings" in captured.out and "clean seed 1 with warnings" in captured.err
+
+
+def test_public_names_are_there() -> None:
+    for name in sim.__all__:
+        assert getattr(sim, name) is not None
+    with pytest.raises(AttributeError):
+        sim.nothing  # noqa: B018
