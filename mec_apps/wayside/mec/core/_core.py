@@ -124,6 +124,8 @@ class EdgeCore:
         outputs: list[Output] = []
         for app in self.apps:
             outputs.extend(app.step(world))
+            for reason, vehicles in app.silent_because(world).items():
+                self._counters.count(f"{app.name}_silent", reason, by=vehicles)
         decided = self._clock.mono()
         reports = [output for output in outputs if isinstance(output, HazardReport)]
         self._claims.claim(reports, world.mono, world.now, f"{self.ledger.boot:x}")
