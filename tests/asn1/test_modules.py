@@ -176,6 +176,14 @@ def _unknown_kind(t: dict[str, Any]) -> None:
     node_of(t, "SPAT")["type"] = "surprise"
 
 
+def _default(t: dict[str, Any]) -> None:
+    node_of(t, "SPAT")["root"][1]["default"] = "{"
+
+
+def _parts(t: dict[str, Any]) -> None:
+    node_of(t, "MsgCount")["parts"] = [[0, 9], [5, 127]]
+
+
 @pytest.mark.drops(TableReason.DAMAGED)
 @pytest.mark.parametrize(
     "damage",
@@ -192,6 +200,8 @@ def _unknown_kind(t: dict[str, Any]) -> None:
         _twice,
         _empty_choice,
         _unknown_kind,
+        _default,
+        _parts,
     ],
 )
 def test_damaged_table_is_refused(damage: Any) -> None:
@@ -220,6 +230,19 @@ BAD_TEXTS = {
     "size of two pieces": module("A ::= OCTET STRING (SIZE(1..2 | 4..5))"),
     "union with an open end": module("A ::= INTEGER (MIN..3 | 5..9)"),
     "default of a list": module("B ::= SEQUENCE OF NULL A ::= SEQUENCE { b B DEFAULT {} }"),
+    "one constraint after another": module("A ::= INTEGER (0..5)(1..3)"),
+    "intersection": module("A ::= INTEGER (0..3 ^ 2..5)"),
+    "exception": module("A ::= INTEGER (ALL EXCEPT 3)"),
+    "included type": module("B ::= INTEGER (0..3) A ::= INTEGER (INCLUDES B)"),
+    "one size after another": module("A ::= OCTET STRING (SIZE(1..3)) (SIZE(2))"),
+    "contained type": module("B ::= NULL A ::= OCTET STRING (CONTAINING B)"),
+    "members of another type": module("B ::= SEQUENCE { x NULL } A ::= SEQUENCE { COMPONENTS OF B }"),
+    "tagged alternative": module("A ::= CHOICE { b [1] NULL, a [0] NULL }"),
+    "parameters": module("B {X} ::= SEQUENCE { a X } C ::= NULL A ::= B {C}"),
+    "value defined twice": module("n INTEGER ::= 5 A ::= INTEGER (0..n)").replace("END", "")
+    + "END U DEFINITIONS AUTOMATIC TAGS ::= BEGIN n INTEGER ::= 9 END",
+    "default out of range": module("A ::= SEQUENCE { a INTEGER (0..7) DEFAULT 9 }"),
+    "default of no known name": module("A ::= SEQUENCE { a ENUMERATED { red } DEFAULT blue }"),
     "alphabet with gaps": module('A ::= IA5String (FROM("\x00" | "\x02" | "\x03"))'),
 }
 
@@ -235,6 +258,19 @@ def test_impossible_text_is_refused(text: str) -> None:
 def test_a_bound_beyond_64_bits_is_refused() -> None:
     with pytest.raises(TableError):
         build_text(module("A ::= INTEGER (0..18446744073709551616)"))
+
+
+def test_words_in_comments_and_texts_are_no_constraints() -> None:
+    first = 'A ::= IA5String (FROM ("^" | "_")) -- EXCEPT (SIZE(1)) (SIZE(2))'
+    second = 'B ::= IA5String (SIZE(1..3)) (FROM ("a".."b")) /* INCLUDES */'
+    table = build_text(module(f"{first}\n{second}"))
+    assert table.types.keys() == {"A", "B"}
+
+
+def test_open_field_named_by_something_else_than_a_number_is_refused() -> None:
+    text = module("A ::= SEQUENCE { id BOOLEAN, value B } B ::= NULL")
+    with pytest.raises(TableError):
+        build_text(text, [{"type": "A", "id": "id", "value": "value", "types": {"1": "B"}}])
 
 
 def test_open_field_of_no_type_is_refused() -> None:

@@ -186,19 +186,23 @@ def check_table(table: Table) -> None:
         if not 0 <= index < count:
             raise _damaged(f"type {name} refers to node {index} of {count}")
     for number, node in enumerate(table.nodes):
-        problem = _problem(node, count)
+        problem = _problem(node, table.nodes)
         if problem:
             raise _damaged(f"node {number}: {problem}")
+
+
+def members(node: Sequence) -> Iterator[Member]:
+    """All members: of the root, then of the additions."""
+    yield from node.root
+    for addition in node.additions or ():
+        yield from addition.members
 
 
 def references(node: Node) -> Iterator[int]:
     """The nodes that a node refers to."""
     if isinstance(node, Sequence):
-        for member in node.root:
+        for member in members(node):
             yield member.node
-        for addition in node.additions or ():
-            for member in addition.members:
-                yield member.node
         if node.open is not None:
             yield from node.open.nodes.values()
     elif isinstance(node, Choice):
@@ -237,10 +241,10 @@ def _damaged(what: str) -> TableError:
     return TableError(TableReason.DAMAGED, what)
 
 
-def _problem(node: Node, count: int) -> str:
+def _problem(node: Node, nodes: list[Node]) -> str:
     for index in references(node):
-        if not 0 <= index < count:
-            return f"refers to node {index} of {count}"
+        if not 0 <= index < len(nodes):
+            return f"refers to node {index} of {len(nodes)}"
     if isinstance(node, Integer):
         return _integer_problem(node)
     if isinstance(node, BitString | OctetString | Text | ListOf):
@@ -255,13 +259,24 @@ def _problem(node: Node, count: int) -> str:
     if isinstance(node, Choice):
         return _names_problem([a.name for a in (*node.root, *(node.additions or ()))], bool(node.root))
     if isinstance(node, Sequence):
-        additions = [m for addition in node.additions or () for m in addition.members]
-        problem = _names_problem([m.name for m in (*node.root, *additions)], True)
-        names = {m.name for m in node.root if not m.optional and m.default is None}
-        if not problem and node.open is not None and not {node.open.id, node.open.value} <= names:
-            problem = "its open type needs two mandatory members"
-        return problem
+        return _sequence_problem(node, nodes)
     return ""
+
+
+def _sequence_problem(node: Sequence, nodes: list[Node]) -> str:
+    problem = _names_problem([m.name for m in members(node)], True)
+    for member in members(node):
+        try:
+            msgspec.json.decode(member.default or "null")
+        except msgspec.DecodeError:
+            problem = problem or f"the DEFAULT of {member.name} is no JSON"
+    mandatory = {m.name: m.node for m in node.root if not m.optional and m.default is None}
+    if not problem and node.open is not None:
+        if not {node.open.id, node.open.value} <= mandatory.keys():
+            problem = "its open type needs two mandatory members"
+        elif not isinstance(nodes[mandatory[node.open.id]], Integer):
+            problem = "its open type is named by no number"
+    return problem
 
 
 def _integer_problem(node: Integer) -> str:
@@ -270,6 +285,11 @@ def _integer_problem(node: Integer) -> str:
             return "a bound beyond 64 bits"
     if node.lo is not None and node.hi is not None and (node.hi < node.lo or node.hi - node.lo >= 2**64):
         return f"impossible range {node.lo}..{node.hi}"
+    last = None
+    for lo, hi in node.parts or ():
+        if lo > hi or (last is not None and lo <= last):
+            return "the pieces of its range overlap"
+        last = hi
     return ""
 
 

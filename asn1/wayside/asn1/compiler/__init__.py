@@ -6,9 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from wayside.asn1._errors import TableError
+from wayside.asn1._bits import Limits, Writer
+from wayside.asn1._encode import Encoders
+from wayside.asn1._errors import Fault, TableError
+from wayside.asn1._json import default_value
 from wayside.asn1._sources import MODULES, TABLE_NAME
-from wayside.asn1._table import TABLE_VERSION, Table, check_table
+from wayside.asn1._table import TABLE_VERSION, Sequence, Table, check_table, members
 
 from ._parse import NodeBuilder, bad_module, parse_modules
 
@@ -28,7 +31,7 @@ def build_text(text: str, open_fields: list[dict[str, object]] | None = None) ->
         types=builder.types,
         nodes=builder.nodes,
     )
-    check_table(table)
+    _check(table)
     return table
 
 
@@ -48,9 +51,10 @@ def build_folder(folder: Path) -> Table:
             types=builder.types,
             nodes=builder.nodes,
         )
-        check_table(table)
+        _check(table)
     except (OSError, KeyError, tomllib.TOMLDecodeError, TableError) as error:
-        raise bad_module(f"{folder.name}: {error}") from error
+        what = error.what if isinstance(error, TableError) else error
+        raise bad_module(f"{folder.name}: {what}") from error
     if table.dialect != folder.name:
         raise bad_module(f"{folder.name}: dialect.toml calls it {table.dialect}")
     return table
@@ -72,6 +76,24 @@ def table_bytes(table: Table) -> bytes:
     nodes = [msgspec.json.encode(node).decode() for node in head.pop("nodes")]
     body = msgspec.json.encode(head).decode()
     return (body[:-1] + ',"nodes":[\n' + ",\n".join(nodes) + "\n]}\n").encode()
+
+
+def _check(table: Table) -> None:
+    """Hold the table, and encode each DEFAULT: it must be a value of its type. Raises TableError."""
+    try:
+        check_table(table)
+    except TableError as error:
+        raise bad_module(error.what) from None
+    limits = Limits()
+    encoders = Encoders(table)
+    for node in table.nodes:
+        for member in members(node) if isinstance(node, Sequence) else ():
+            if member.default is not None:
+                writer = Writer(limits.max_octets, limits.max_elements, limits.max_depth)
+                try:
+                    encoders.get(member.node)(writer, default_value(table, member))
+                except Fault as fault:
+                    raise bad_module(f"DEFAULT of {member.name}: {fault.detail or fault.reason}") from None
 
 
 def _module_files(folder: Path) -> list[Path]:

@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             built = table_bytes(build_folder(path.parent))
         except TableError as error:
-            print(f"{name}: {error}", file=sys.stderr)
+            print(error, file=sys.stderr)
             failed = True
             continue
         if not args.check:

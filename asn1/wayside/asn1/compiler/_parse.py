@@ -1,6 +1,7 @@
 """asn1tools' parse tree of module texts -> nodes of the table."""
 
 import json
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence as Items
 from typing import Any
@@ -48,8 +49,18 @@ _PLAIN: dict[str, Node] = {
 }
 
 
+_NO_NOTATION = re.compile(r'"[^"]*"|--.*?(?:--|$)|/\*(?s:.*?)\*/', re.MULTILINE)
+_UNSUPPORTED = re.compile(
+    r"\b(EXCEPT|INCLUDES|INTERSECTION|CONTAINING|COMPONENTS\s+OF)\b|(\^)|(\(\s*SIZE\b[^A-Z]*\(\s*SIZE\b)"
+)
+"""Notation that asn1tools parses, but leaves out of its tree."""
+
+
 def parse_modules(text: str) -> Mapping[str, Tree]:
-    """Modules by name. Raises TableError for a text that is no ASN.1."""
+    """Modules by name. Raises TableError for a text that is no ASN.1, or says what would be overlooked."""
+    overlooked = _UNSUPPORTED.search(_NO_NOTATION.sub(" ", text))
+    if overlooked:
+        raise bad_module(f"{overlooked[0]!r} is not supported")
     try:
         modules: Mapping[str, Tree] = asn1tools.parse_string(text)
     except asn1tools.ParseError as error:
@@ -73,6 +84,8 @@ class NodeBuilder:
                     raise bad_module(f"type {name} is defined twice")
                 self._trees[name] = tree
             for name, value in module["values"].items():
+                if name in self._values:
+                    raise bad_module(f"value {name} is defined twice")
                 self._values[name] = value["value"]
         self._open = {field["type"]: field for field in open_fields}
         for name in self._trees:
@@ -113,6 +126,8 @@ class NodeBuilder:
 
     def _use(self, tree: Tree, place: str) -> int:
         """The node of a type where it is used: the named one, or a new one if it is inline or constrained."""
+        if "tag" in tree:
+            raise bad_module(f"{place}: tags are given automatically, not in the text")
         name = tree["type"]
         constrained = tree.keys() & {"restricted-to", "size", "from"}
         if name in self._trees and not constrained:
