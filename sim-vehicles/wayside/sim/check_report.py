@@ -20,11 +20,16 @@ STAGE_SUM_MS = 1.0
 
 
 def known_reasons() -> set[tuple[str, str]]:
-    """(stage, reason) of every reason in every part of the project."""
+    """(stage, reason) of every reason in every part of the project that is installed with what it needs."""
     for module in pkgutil.walk_packages(wayside.__path__, "wayside."):
         name = module.name.rsplit(".", 1)[-1]
-        if "reasons" in name or "errors" in name or module.ispkg:
+        if not (module.ispkg or "reasons" in name or "errors" in name):
+            continue
+        try:
             importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("wayside"):
+                raise
     return {(stage_of(reason), reason.value) for reason in all_reasons()}
 
 
