@@ -444,6 +444,14 @@ def test_lists_without_width_cannot_grow_without_bound() -> None:
     assert refused.value.reason is CodecReason.TOO_LONG
 
 
+def test_texts_without_width_cannot_grow_without_bound() -> None:
+    alike = MessageSet(build_text('T DEFINITIONS AUTOMATIC TAGS ::= BEGIN A ::= IA5String (FROM ("x")) END'))
+    assert alike.decode(b"\xc4\x05", "A") == "x" * 65541
+    with pytest.raises(DecodeError) as refused:
+        alike.decode(b"\xc4" * 60000 + b"\x00", "A")
+    assert refused.value.reason is CodecReason.TOO_LONG
+
+
 @pytest.mark.drops(CodecReason.TRAILING)
 def test_trailing() -> None:
     assert SET.decode(b"\x05\x00", "Byte", trailing="ignore") == 5
