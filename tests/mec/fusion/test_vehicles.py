@@ -415,6 +415,16 @@ def test_whatever_vehicles_say_each_session_is_one_finite_track(
             assert all(math.isfinite(number) for number in numbers)
 
 
+def test_a_vehicle_that_no_one_sees_is_published_for_a_second_of_silence() -> None:
+    road = Road()
+    road.say("s1", 0.0, 0.0, 10.0)
+    road.clock.advance(1.0)
+    assert len(road.tracks()) == 1
+    road.clock.advance(0.1)
+    assert road.tracks() == []
+    assert road.fusion.vehicles == 1
+
+
 def test_now_in_the_past_is_no_harm() -> None:
     road = Road()
     road.say("s1", 0.0, 0.0, 10.0)

@@ -114,7 +114,9 @@ class Fusion:
         settings = tracker or TrackerSettings()
         self._publish_s = settings.publish_s
         self._rollback = Rollback(settings, ids)
-        self._book = VehicleBook(vehicles or VehicleSettings(), plane, ids)
+        limits = vehicles or VehicleSettings()
+        self._silent_s = limits.publish_s
+        self._book = VehicleBook(limits, plane, ids)
         self._joiner = Joiner(ids)
         self._stamps: dict[int, _Stamp] = {}
         self._serial = 0
@@ -206,6 +208,8 @@ class Fusion:
             if seen is not None:
                 joined.add(seen)
             alive.add(vehicle.identity)
+            if seen is None and told[-1] > self._silent_s:
+                continue
             out.append(self._told(vehicle, told, None if seen is None else perceived[seen], mono))
         self._vehicle_marks = {k: v for k, v in self._vehicle_marks.items() if k in alive}
         out.extend(track for k, track in enumerate(perceived) if k not in joined)

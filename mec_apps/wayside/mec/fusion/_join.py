@@ -19,7 +19,8 @@ _OUTSIDE_S = 0.5
 _NEVER = 1e6
 _CLOSE = 0.35
 _FAR = 2.5
-_MUCH_BETTER = 0.6
+_MUCH_BETTER = 0.35
+_SIGMAS = 3.0
 
 
 class Joiner:
@@ -138,17 +139,20 @@ def _costs(at: Predicted, state: TrackState, rows: NDArray[np.int64], time_s: fl
     seen = state.x[rows]
     dx = seen[None, :, 0] + since * seen[None, :, 2] - x
     dy = seen[None, :, 1] + since * seen[None, :, 3] - y
-    along = np.cos(yaw) * dx + np.sin(yaw) * dy
-    across = np.cos(yaw) * dy - np.sin(yaw) * dx
-    var = (state.cov[rows, 0, 0] + state.cov[rows, 1, 1]) / 2.0
-    sigma = np.sqrt(std * std + var[None, :])
-    gate_along = np.clip(2.5 * sigma, 2.0, 6.0) + 0.25 * length
-    gate_across = np.clip(2.5 * sigma, 1.75, 5.0)
+    ux, uy = np.cos(yaw), np.sin(yaw)
+    along, across = ux * dx + uy * dy, ux * dy - uy * dx
+    cov = state.cov[rows]
+    xx, xy, yy = cov[None, :, 0, 0], cov[None, :, 0, 1], cov[None, :, 1, 1]
+    var_along = ux * ux * xx + 2.0 * ux * uy * xy + uy * uy * yy
+    var_across = uy * uy * xx - 2.0 * ux * uy * xy + ux * ux * yy
+    gate_along = np.clip(_SIGMAS * np.sqrt(std * std + var_along), 2.0, 6.0) + 0.25 * length
+    gate_across = np.clip(_SIGMAS * np.sqrt(std * std + var_across), 1.75, 5.0)
     cost: Floats = (along / gate_along) ** 2 + (across / gate_across) ** 2
     # Velocity as a vector: speed and direction together, blind to direction at a stop.
-    dvx = seen[None, :, 2] - speed * np.cos(yaw)
-    dvy = seen[None, :, 3] - speed * np.sin(yaw)
-    cost += (np.hypot(dvx, dvy) / (3.0 + 0.35 * speed)) ** 2
+    dvx, dvy = seen[None, :, 2] - speed * ux, seen[None, :, 3] - speed * uy
+    var_speed = (cov[None, :, 2, 2] + cov[None, :, 3, 3]) / 2.0
+    gate_speed = 3.0 + 0.35 * speed + np.minimum(_SIGMAS * np.sqrt(var_speed), 10.0)
+    cost += (dvx * dvx + dvy * dvy) / gate_speed**2
     body = BODY[state.kinds()[rows]]
     cost[:, body == 3] = _NEVER
     sized = state.values[rows, SIZES] >= 3.0

@@ -28,12 +28,14 @@ Floats = NDArray[np.float64]
 
 
 class VehicleSettings(msgspec.Struct, frozen=True):
-    """Limits of what is kept of vehicles that speak. silent_s: life without a message. same_m, same_s: a
+    """Limits of what is kept of vehicles that speak. silent_s: life without a message; after
+    publish_s without one a vehicle that no sensor sees is not published. same_m, same_s: a
     new temporary id within this distance and time of a vehicle's prediction is the same vehicle's.
     own_word_s: for so long what came over the session stands against what radio says of the same vehicle.
     max_vehicles: those with a session, and as many again heard by radio only."""
 
     max_vehicles: int = 2_000
+    publish_s: float = 1.0
     own_word_s: float = 0.5
     silent_s: float = 2.0
     same_m: float = 1.5
