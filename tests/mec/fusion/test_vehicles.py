@@ -232,6 +232,35 @@ def test_a_wrong_pair_is_given_up_for_one_that_agrees_much_better() -> None:
     assert tracks["s1"].y_m < 0.6 < 2.4 < tracks[""].y_m
 
 
+def test_a_second_sight_of_a_speaking_vehicle_is_not_a_second_vehicle() -> None:
+    def count(heard: bool) -> int:
+        road = Road()
+        most = 0
+        for k in range(25):
+            # From the fifth scan on the camera sees the front and the rear as two cars.
+            x = 10.0 * road.t
+            road.see(*([(x - 1.5, 0.0), (x + 1.5, 0.0)] if k >= 5 else [(x, 0.0)]))
+            if heard:
+                road.say("s1", x, 0.0, 10.0)
+            most = max(most, len(road.tracks()))
+            road.clock.advance(0.1)
+        return most
+
+    assert count(heard=False) == 2
+    assert count(heard=True) == 1
+
+
+def test_a_car_in_the_next_lane_is_no_second_sight() -> None:
+    road = Road()
+    for k in range(20):
+        x = 10.0 * road.t
+        road.see((x, 0.0), *([(x, 2.8)] if k >= 5 else []))
+        road.say("s1", x, 0.0, 10.0)
+        road.tracks()
+        road.clock.advance(0.1)
+    assert len(road.tracks()) == 2
+
+
 def test_a_pedestrian_beside_a_connected_car_is_not_taken_for_it() -> None:
     road = Road()
     for _ in range(20):

@@ -14,6 +14,7 @@ from wayside.mec.fusion._measurement import CLASSES, Measurement
 from wayside.mec.fusion._reasons import FusionReason
 from wayside.mec.fusion._rollback import Rollback
 from wayside.mec.fusion._settings import SensorView, TrackerSettings
+from wayside.mec.fusion._shadows import shadows
 from wayside.mec.fusion._state import (
     AX,
     AY,
@@ -42,6 +43,8 @@ _AHEAD_S = 0.1
 _BEHIND_S = 1.0
 _FRESH_S = 0.5
 _TRUCK_M = 7.5
+_SHADOW_S = 3.0
+_SLENDER = frozenset({ParticipantClass.PEDESTRIAN, ParticipantClass.BICYCLE})
 _VEHICLES = frozenset(ParticipantClass) - {ParticipantClass.UNKNOWN, ParticipantClass.PEDESTRIAN}
 
 
@@ -85,6 +88,20 @@ class FusedTrack(NamedTuple):
 
 def _identity(track: FusedTrack) -> int:
     return track.track_id
+
+
+def _alone(perceived: list[FusedTrack], vehicles: list[FusedTrack]) -> list[FusedTrack]:
+    """Perceived tracks without those that can only be a second sight of a speaking vehicle.
+
+    Only young ones are left out, so that a vehicle that tells a wrong place hides no other for long.
+    """
+    asked = [t for t in perceived if t.age_s < _SHADOW_S and t.kind not in _SLENDER]
+    if not asked or not vehicles:
+        return perceived
+    told = np.array([(t.x_m, t.y_m, t.vx_mps, t.vy_mps, t.length_m, t.width_m, t.yaw_rad) for t in vehicles])
+    seen = np.array([(t.x_m, t.y_m, t.vx_mps, t.vy_mps, t.length_m, t.width_m) for t in asked])
+    doubled = {t.track_id for t, shadow in zip(asked, shadows(told, seen).tolist(), strict=True) if shadow}
+    return [t for t in perceived if t.track_id not in doubled]
 
 
 class Fusion:
@@ -212,7 +229,7 @@ class Fusion:
                 continue
             out.append(self._told(vehicle, told, None if seen is None else perceived[seen], mono))
         self._vehicle_marks = {k: v for k, v in self._vehicle_marks.items() if k in alive}
-        out.extend(track for k, track in enumerate(perceived) if k not in joined)
+        out.extend(_alone([track for k, track in enumerate(perceived) if k not in joined], out))
         out.sort(key=_identity)
         return out
 
