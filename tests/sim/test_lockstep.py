@@ -92,3 +92,13 @@ def test_public_names_are_there() -> None:
         assert getattr(sim, name) is not None
     with pytest.raises(AttributeError):
         sim.nothing  # noqa: B018
+
+
+@pytest.mark.joint
+@pytest.mark.timeout(400)
+def test_five_minutes_of_clean_traffic_give_no_alarm_about_signals_or_hazards() -> None:
+    result = run_lockstep(Scenario.CLEAN, 1, warnings=True, duration_s=300.0, site=SITE)
+    assert result.vehicles > 60 and result.scans > 20_000
+    assert (result.conflicts, result.collisions) == (0, 0)
+    assert result.false_warnings == sum(result.warnings.values())
+    assert {kind: n for kind, n in result.warnings.items() if kind != "vrucw"} == {}

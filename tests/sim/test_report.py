@@ -30,6 +30,7 @@ SOUND = Report(
     seed=1,
     started_utc_ns=1,
     duration_s=12.0,
+    behind_s=0.1,
     versions={"wayside": "0"},
     messages={"bsm": {"rsu-1": 3}},
     warnings={"vrucw": 1},

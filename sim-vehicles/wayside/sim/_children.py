@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,23 @@ class ChildError(Exception):
 class Child:
     """A command of the project as a process that this one owns: started, watched, ended.
 
-    log: file that takes what it says on stderr. lines: what it said on stdout.
+    log: file that takes what it says on stderr. nice: lowers its priority. secrets: added to its environment.
     """
 
-    def __init__(self, name: str, words: Sequence[str], log: Path, *, nice: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        words: Sequence[str],
+        log: Path,
+        *,
+        nice: int = 0,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._words = [sys.executable, "-m", "wayside.cli", *words]
         self._log = log
         self._nice = nice
+        self._secrets = dict(secrets or {})
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -40,7 +49,7 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=os.environ | self._secrets | {"PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
                 limit=4_194_304,
             )
@@ -70,6 +79,11 @@ class Child:
         if await self._process.wait() != 0:
             raise ChildError(f"{self.name} ended with {self._process.returncode}: {self._tail()}")
         return said
+
+    async def ended(self) -> None:
+        """Return when it has ended."""
+        if self._process is not None:
+            await self._process.wait()
 
     @property
     def running(self) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from wayside.asn1 import load
 from wayside.asn1.translate import to_wire
 from wayside.clock import MonoNs, UtcNs, VirtualClock
-from wayside.link import FrameKind, Warning
+from wayside.link import FrameKind, Severity, Warning
 from wayside.mec.core import EdgeCore
 from wayside.mec.sensors import Scan
 from wayside.mec.site import Site, load_site
@@ -38,7 +38,8 @@ class LockstepResult(msgspec.Struct, frozen=True):
 
     conflicts, collisions: of all pairs. min_ttc_s, min_pet_s: smallest that involved the scripted
     participant (of all pairs in clean traffic), None when there was none. warnings: shown to drivers,
-    one for each danger and vehicle, by kind. false_warnings: those of a run without a scripted conflict.
+    one for each danger and vehicle, by kind; those that ask for an action. notices: those that only inform
+    (severity INFORM). false_warnings: warnings of a run without a scripted conflict.
     drops: what the edge dropped, stage → reason → number. trail: digest of everybody's way.
     """
 
@@ -52,6 +53,7 @@ class LockstepResult(msgspec.Struct, frozen=True):
     min_ttc_s: float | None
     min_pet_s: float | None
     warnings: dict[str, int]
+    notices: dict[str, int]
     false_warnings: int
     scans: int
     drops: dict[str, dict[str, int]]
@@ -86,7 +88,7 @@ def run_lockstep(
     hazards = {scene.hazard.id for scene in simulation.played if scene.hazard is not None}
     pairs = simulation.pairs()
     told = pairs if not hazards else [p for p in pairs if p.a in hazards or p.b in hazards]
-    shown = edge.shown() if edge is not None else {}
+    shown = edge.shown(calls=True) if edge is not None else {}
     return LockstepResult(
         scenario=scenario,
         seed=seed,
@@ -98,6 +100,7 @@ def run_lockstep(
         min_ttc_s=_smallest(p.min_ttc_s for p in told),
         min_pet_s=_smallest(p.min_pet_s for p in told),
         warnings=shown,
+        notices=edge.shown(calls=False) if edge is not None else {},
         false_warnings=sum(shown.values()) if scenario is Scenario.CLEAN else 0,
         scans=edge.scans if edge is not None else 0,
         drops=edge.counters.drops() if edge is not None else {},
@@ -151,11 +154,13 @@ class _Edge:
         self._msg_count: Counter[str] = Counter()
         self._next_tscbm_s = 0.0
         self._sequence = 0
-        self._shown: dict[tuple[str, int], str] = {}
+        self._shown: dict[tuple[str, int], tuple[str, Severity]] = {}
 
-    def shown(self) -> dict[str, int]:
-        """Dangers shown to drivers by kind, one for each danger and vehicle."""
-        return dict(sorted(Counter(self._shown.values()).items()))
+    def shown(self, *, calls: bool) -> dict[str, int]:
+        """Dangers shown to drivers by kind, one for each danger and vehicle: those that came to ask for an
+        action, or those that only informed."""
+        kinds = [kind for kind, worst in self._shown.values() if (worst > Severity.INFORM) == calls]
+        return dict(sorted(Counter(kinds).items()))
 
     def advance(self, looks: list[Look]) -> None:
         """Take what happened in a step of the simulation, and let arrive what is due by now."""
@@ -231,7 +236,8 @@ class _Edge:
         def arrive() -> None:
             left_s = ends_s - self._seconds(self.clock.mono())
             if left_s > 0.0 and self.simulation.warn(session, key, warning, left_s):
-                self._shown.setdefault((session, key), warning.kind.value)
+                kind, worst = self._shown.get((session, key), (warning.kind.value, warning.severity))
+                self._shown[session, key] = kind, max(worst, warning.severity)
 
         return arrive
 

@@ -110,10 +110,22 @@ def _lockstep(args: argparse.Namespace) -> int:
                     r.conflicts,
                     r.collisions,
                     r.false_warnings,
+                    sum(r.notices.values()),
                 )
                 for r in clean
             ]
             print(
-                table(("traffic", "seconds", "vehicles", "conflicts", "collisions", "false warnings"), rows)
+                table(
+                    (
+                        "traffic",
+                        "seconds",
+                        "vehicles",
+                        "conflicts",
+                        "collisions",
+                        "false warnings",
+                        "notices",
+                    ),
+                    rows,
+                )
             )
     return 1 if any(r.false_warnings for r in results) else 0

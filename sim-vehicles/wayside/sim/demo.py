@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import secrets
 import shutil
 import signal
@@ -78,7 +77,6 @@ class _Demo:
         url = await self._start_centre()
         ports = choose_ports(args.site, any_free=args.any_ports)
         link_token, sensor_token = secrets.token_hex(16), secrets.token_hex(16)
-        os.environ["WAYSIDE_LINK_TOKEN"], os.environ["WAYSIDE_SENSOR_TOKEN"] = link_token, sensor_token
         site_file = self._run / "site.yaml"
         write_site(args.site, site_file, ports, url)
         stage = Stage(
@@ -90,19 +88,26 @@ class _Demo:
             told=_say,
         )
         _say("filling the road, starting the edge …")
-        edge = Child("edge", ["mec", "--site", str(site_file), "--json"], self._run / "edge.log")
+        edge = Child(
+            "edge",
+            ["mec", "--site", str(site_file), "--json"],
+            self._run / "edge.log",
+            secrets={"WAYSIDE_LINK_TOKEN": link_token, "WAYSIDE_SENSOR_TOKEN": sensor_token},
+        )
         self._children.append(edge)
         await edge.start()
         try:
             await stage.open()
             await edge.first_line()
             _say(f"live map: {url}  (Ctrl-C ends)")
+            watch = asyncio.create_task(edge.ended(), name="edge")
+            watch.add_done_callback(lambda _: self._stop.set())
             took_s = await stage.run(self._stop, args.duration)
             await self._clock.sleep(_SETTLE_S)
         finally:
             await stage.close()
         _say("ending the edge, then counting what the centre has …")
-        if not edge.running:
+        if watch.done():
             self._problems.append("the edge ended by itself; see edge.log")
         edge_said, centre_said = await self._end_edge(edge, url)
         self._problems += stage.problems
@@ -178,6 +183,7 @@ class _Demo:
             seed=self._args.seed,
             started_utc_ns=started,
             duration_s=round(took_s, 3),
+            behind_s=round(stage.behind_s, 3),
             versions={"wayside": version("wayside"), "python": sys.version.split()[0]},
             messages=stage.messages(),
             warnings=dict(sorted(Counter(s.kind for s in shown).items())),

@@ -80,6 +80,7 @@ class RecordCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a demo run did.
 
+    behind_s: how far the simulation was behind real time at worst; seconds of it mean an overloaded computer.
     messages: type → device → number. warnings: kind → number of dangers a driver was shown. dropped: stage →
     reason → number, over all processes. problems: what was not as it should be, empty for a sound run.
     """
@@ -88,6 +89,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     started_utc_ns: int
     duration_s: float
+    behind_s: float
     versions: dict[str, str]
     messages: dict[str, dict[str, Count]]
     warnings: dict[str, Count]
@@ -136,7 +138,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def report_text(report: Report) -> str:
     """The report as tables for a person."""
-    parts = [f"Demo of {report.duration_s:.0f} s, seed {report.seed}"]
+    parts = [
+        f"Demo of {report.duration_s:.0f} s, seed {report.seed}, at worst {report.behind_s:.2f} s behind"
+    ]
     sent = [(kind, device, n) for kind, by in report.messages.items() for device, n in by.items()]
     parts.append(table(("message", "device", "number"), sent))
     parts.append(table(("warning", "shown"), list(report.warnings.items())))
