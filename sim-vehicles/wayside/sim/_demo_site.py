@@ -18,7 +18,6 @@ class Ports(NamedTuple):
     sensors_ws: int
     tscbm: int
     link: int
-    http: int
     rsu_down: int
     rsu_up: int
 
@@ -42,7 +41,6 @@ def choose_ports(source: Path, *, any_free: bool) -> Ports:
         take(listen["sensors_ws"], _TCP),
         take(listen["tscbm"], _UDP),
         take(listen["link"], _TCP),
-        take(listen["http"], _TCP),
         take(int(config["port"]), _UDP),
         take(int(config["uplink_ports"]["any"]), _UDP),
     )
@@ -51,7 +49,7 @@ def choose_ports(source: Path, *, any_free: bool) -> Ports:
 def write_site(source: Path, target: Path, ports: Ports, centre_url: str) -> None:
     """Write the site file of one run: the source with these ports, this centre, and maps by absolute path."""
     site = yaml.safe_load(source.read_text("utf-8"))
-    for name in ("sensors_udp", "sensors_ws", "tscbm", "link", "http"):
+    for name in ("sensors_udp", "sensors_ws", "tscbm", "link"):
         site["listen"][name] = f"127.0.0.1:{getattr(ports, name)}"
     for entry in site["maps"]:
         entry["file"] = str((source.parent / entry["file"]).resolve())

@@ -75,8 +75,8 @@ class EdgeService:
         self._device_states: dict[str, str] = {}
 
     async def start(self) -> None:
-        """Open everything. Raises SiteError for a missing secret, RollupError for the disk, OSError for an
-        address that cannot be had; what was opened is closed again then."""
+        """Open everything. Raises SiteError for a missing secret or certificate, RollupError for the disk,
+        OSError for an address that cannot be had; what was opened is closed again then."""
         try:
             await self._start()
         except BaseException:
@@ -95,6 +95,8 @@ class EdgeService:
     async def _start(self) -> None:
         # `_ends` undoes in reverse: what is opened first is closed last.
         site, clock, counters = self.site, self.clock, self.counters
+        for warning in site.warnings():
+            _log.warning("%s: %s", site.path, warning)
         cap = OutboxSettings(cap_bytes=int(site.model.outbox.max_mb * 1e6))
         self.outbox = await Outbox.open(site.outbox_path, site.id, clock, counters, cap)
         self._ends.push_async_callback(self.outbox.close)
@@ -153,6 +155,7 @@ class EdgeService:
             on_message=self._on_message,
             on_receipt=self._on_receipt,
             on_session=self._on_session,
+            ssl_context=self.site.link_tls(),
         )
         self._ends.push_async_callback(self.link.close)
         await self.link.start(*self.site.endpoint("link"))

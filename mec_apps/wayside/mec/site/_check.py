@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from wayside.asn1 import dialects
 from wayside.asn1.messages import Intersection, RoadMap
 from wayside.asn1.translate import DIALECTS
+from wayside.mec.site._exposure import is_loopback
 from wayside.mec.site._maps import MapError, read_road_map
-from wayside.mec.site._models import Secret, SiteModel
+from wayside.mec.site._models import Secret, SiteModel, split_endpoint
 from wayside.mec.site._reasons import SiteProblem, SiteReason
 from wayside.mec.site._secrets import SECRET_ADVICE, SecretError, is_secret_name, read_secret
 from wayside.mec.site._yaml import Document, key_text
@@ -52,6 +53,13 @@ class Checks:
                     "a sensor that comes by WebSocket needs a token",
                     "add token: {env: NAME}",
                 )
+        if model.link.token is None and not is_loopback(split_endpoint(model.listen.link)[0]):
+            self._add(
+                SiteReason.MISSING_KEY,
+                ("listen", "link"),
+                "a link that others reach needs a token, else any of them is a vehicle",
+                "add link.token: {env: NAME}",
+            )
         devices = [rsu.id for rsu in model.rsus]
         for n, signal in enumerate(model.signals):
             if signal.device:

@@ -117,7 +117,6 @@ class Listen(Model):
     sensors_ws: Endpoint = "127.0.0.1:47002"
     tscbm: Endpoint = "127.0.0.1:6053"
     link: Endpoint = "127.0.0.1:47010"
-    http: Endpoint = "127.0.0.1:47020"
 
 
 class Rsu(Model):
@@ -178,12 +177,21 @@ class LinkLimits(Model):
     resume_window_s: Annotated[float, Field(ge=0.0, le=3_600.0)] = 30.0
 
 
+class Tls(Model):
+    """Files in PEM form, relative to the site file. certificate: the server's own, then those that lead to
+    its authority. key: its private key, without passphrase."""
+
+    certificate: Annotated[str, Field(min_length=1)]
+    key: Annotated[str, Field(min_length=1)]
+
+
 class Link(Model):
     """The vehicle link. dialects: offered to vehicles, the first preferred. token: shared secret of the
-    site's vehicles, None for none."""
+    site's vehicles, None for none. tls: makes it wss, None for plain."""
 
     dialects: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] = ("csae53-2020", "j2735-2024")
     token: Secret | None = None
+    tls: Tls | None = None
     limits: LinkLimits = LinkLimits()
 
 
@@ -199,12 +207,6 @@ class Outbox(Model):
 
     path: str = "outbox.sqlite"
     max_mb: Annotated[float, Field(gt=0.0, le=1_000_000.0)] = 256.0
-
-
-class Privacy(Model):
-    """strip_identities: plates, VINs and the like are taken out where they enter."""
-
-    strip_identities: bool = True
 
 
 class Clocks(Model):
@@ -230,5 +232,4 @@ class SiteModel(Model):
     link: Link = Link()
     uplink: Uplink | None = None
     outbox: Outbox = Outbox()
-    privacy: Privacy = Privacy()
     clock: Clocks = Clocks()

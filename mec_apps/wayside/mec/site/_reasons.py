@@ -20,6 +20,7 @@ class SiteReason(Reason, stage="site"):
     MISSING_FILE = "missing_file"
     MISSING_SECRET = "missing_secret"
     BAD_MAP = "bad_map"
+    BAD_CERTIFICATE = "bad_certificate"
 
 
 class SiteProblem(NamedTuple):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ from wayside.geo import LocalPlane, yaw_from_heading
 from wayside.mec.fusion import SensorView, TrackerSettings, VehicleSettings
 from wayside.mec.sensors import DEFAULT_STD_M, SensorPose, SensorSpec
 from wayside.mec.signals import SignalSource
+from wayside.mec.site._exposure import exposures
 from wayside.mec.site._models import Secret, SiteModel, split_endpoint
 from wayside.mec.site._reasons import SiteError, SiteProblem, SiteReason
 from wayside.mec.site._secrets import SecretError, read_secret
+from wayside.mec.site._tls import server_context
 
 if TYPE_CHECKING:
     from wayside.mec.apps import Parameters
@@ -64,7 +67,7 @@ class Site:
         return LocalPlane(self.model.origin.lat, self.model.origin.lon)
 
     def endpoint(self, name: str) -> tuple[str, int]:
-        """Host and port of one of sensors_udp, sensors_ws, tscbm, link, http."""
+        """Host and port of one of sensors_udp, sensors_ws, tscbm, link."""
         return split_endpoint(getattr(self.model.listen, name))
 
     def sensor_specs(self) -> tuple[SensorSpec, ...]:
@@ -138,6 +141,23 @@ class Site:
         except SecretError as error:
             problem = SiteProblem(SiteReason.MISSING_SECRET, 0, "", str(error), "set it before the start")
             raise SiteError(str(self.path), [problem]) from None
+
+    def link_tls(self) -> ssl.SSLContext | None:
+        """Server context of the vehicle link, None where it is plain.
+
+        Raises SiteError MISSING_FILE or BAD_CERTIFICATE.
+        """
+        tls = self.model.link.tls
+        if tls is None:
+            return None
+        context = server_context(tls, self.path.parent)
+        if isinstance(context, SiteProblem):
+            raise SiteError(str(self.path), [context])
+        return context
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the file lays open to the network, a line each with what to do; nothing on the loopback."""
+        return tuple(exposures(self.model))
 
     def sensor_tokens(self) -> dict[str, str]:
         """Secret of each sensor that comes by WebSocket. Raises SiteError MISSING_SECRET."""

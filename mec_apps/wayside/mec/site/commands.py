@@ -46,8 +46,11 @@ def _check(args: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
         return 1
     if args.json:
-        print(json.dumps({"file": args.file, "ok": True, "site": site.effective()}))
+        answer = {"file": args.file, "ok": True, "warnings": site.warnings(), "site": site.effective()}
+        print(json.dumps(answer))
         return 0
+    for warning in site.warnings():
+        print(f"{args.file}: warning: {warning}", file=sys.stderr)
     import yaml
 
     print(yaml.safe_dump(site.effective(), sort_keys=False, allow_unicode=True), end="")
