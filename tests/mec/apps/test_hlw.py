@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path as File
 from typing import Any
 
 import pytest
 
-from wayside.asn1.messages import Light, Path, Position, RoadEvent
+from wayside.asn1 import load
+from wayside.asn1.messages import Light, Path, Position, RoadEvent, RoadEvents
+from wayside.asn1.translate import to_message
+from wayside.clock import UtcNs
 from wayside.link import Severity
 from wayside.mec.apps import HazardReport, Hlw, stopping_distance
 from wayside.mec.sensors import ParticipantClass
 from wayside.mec.world import ReportedHazard
 
 STEP_S = 0.1
+VECTORS = File(__file__).parents[2] / "vectors"
 
 
 def stand(scene: Any, app: Hlw, maker: Any, seconds: float, lights: Any = None) -> list[list[HazardReport]]:
@@ -183,3 +189,93 @@ def test_reported_hazards_that_are_not_taken(scene: Any, place: Any, more: Any, 
 def test_severity_of_a_reported_hazard(scene: Any, place: Any, priority: int | None, severity: int) -> None:
     (report,) = Hlw().step(scene.world([], hazards=[hazard(scene, place, priority=priority)]))
     assert report.severity == severity
+
+
+def line(scene: Any, place: Any, *s_m: float, right_m: float = 5.25, **more: Any) -> Path:
+    points = tuple(Position(*scene.plane.to_lat_lon(*place(0, s, right_m))) for s in s_m)
+    return Path(points, more.pop("radius_m", 1.75), **more)
+
+
+def lanes(report: HazardReport) -> set[int]:
+    return {corridor.lane.lane_id for corridor in report.corridors}
+
+
+@pytest.mark.parametrize(
+    ("itis", "code"), [((1025,), 501), ((8195, 4885), 301), ((769,), None), ((6156, 5908), 409)]
+)
+def test_itis_codes_say_what_a_reported_hazard_is(
+    scene: Any, place: Any, itis: tuple[int, ...], code: int | None
+) -> None:
+    (report,) = Hlw().step(scene.world([], hazards=[hazard(scene, place, code=None, itis=itis)]))
+    assert report.code == code
+
+
+@pytest.mark.parametrize("itis", [(), (4104,), (3841, 7986), (125, 250)])
+def test_advice_in_a_tim_is_no_hazard(scene: Any, place: Any, itis: tuple[int, ...]) -> None:
+    app = Hlw()
+    advice = hazard(scene, place, code=None, itis=itis, text="GAME TODAY")
+    assert not app.step(scene.world([], hazards=[advice]))
+    assert app.silent_because(scene.world([])) == {"no_hazard": 1}
+
+
+def test_a_line_for_both_ways_means_both_and_sectors_choose(scene: Any, place: Any) -> None:
+    both = line(scene, place, -150.0, -60.0, right_m=0.0, radius_m=6.0, both_ways=True)
+    (report,) = Hlw().step(scene.world([], hazards=[hazard(scene, place, paths=(both,))]))
+    assert lanes(report) == {1, 2, 26, 27}
+    east = line(
+        scene,
+        place,
+        *(-150.0, -60.0),
+        right_m=0.0,
+        radius_m=6.0,
+        both_ways=True,
+        headings_deg=((80.0, 100.0),),
+    )
+    (report,) = Hlw().step(scene.world([], hazards=[hazard(scene, place, paths=(east,))]))
+    assert lanes(report) == {1, 2}
+    north = line(scene, place, -150.0, -60.0, headings_deg=((350.0, 10.0),))
+    assert not Hlw().step(scene.world([], hazards=[hazard(scene, place, paths=(north,))]))
+
+
+def test_a_closed_line_means_the_lanes_inside(scene: Any, place: Any) -> None:
+    corners = ((-150.0, 3.5), (-100.0, 3.5), (-100.0, 7.0), (-150.0, 7.0))
+    points = tuple(Position(*scene.plane.to_lat_lon(*place(0, s, right))) for s, right in corners)
+    area = Path(points, 2.5, closed=True)
+    (report,) = Hlw().step(scene.world([], hazards=[hazard(scene, place, paths=(area,))]))
+    (corridor,) = report.corridors
+    assert corridor.lane.lane_id == 2
+    assert corridor.place_m == pytest.approx(97.5, abs=2.6)
+    assert corridor.upstream_m > 45.0 + 50.0
+
+
+def test_a_line_that_only_passes_through_the_map_counts_where_it_leaves_it(scene: Any, place: Any) -> None:
+    far = Position(*scene.plane.to_lat_lon(*place(0, 3_000.0, 5.25)))
+    long = line(scene, place, -3_000.0, 3_000.0)
+    (report,) = Hlw().step(scene.world([], hazards=[hazard(scene, place, paths=(long,), position=far)]))
+    assert lanes(report) == {7}
+    assert report.corridors[0].place_m == pytest.approx(180.0, abs=5.0)
+
+
+def test_a_hazard_repeated_unchanged_is_looked_for_on_the_map_once(scene: Any, place: Any) -> None:
+    app, told = Hlw(), hazard(scene, place)
+    app.step(scene.world([], hazards=[told]))
+    before = app._places[told.subject][1]
+    app.step(scene.world([], hazards=[told._replace(heard=told.heard + 1)]))
+    assert app._places[told.subject][1] is before
+    app.step(scene.world([]))
+    assert not app._places
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_real_tims_are_taken_without_harm(scene: Any, number: int) -> None:
+    found = json.loads((VECTORS / "j2735.json").read_text("utf-8"))
+    tims = [entry for entry in found if entry["message"] == "TravelerInformation"]
+    value, _ = load("j2735-2024").decode_prefix(bytes.fromhex(tims[number % len(tims)]["hex"]))
+    message = to_message("j2735-2024", value, near=UtcNs(scene.now)).message
+    assert isinstance(message, RoadEvents)
+    told = [
+        ReportedHazard(f"x/{i}", "rsu-1", event, scene.mono, "00ff") for i, event in enumerate(message.events)
+    ]
+    app = Hlw()
+    assert not app.step(scene.world([], hazards=told, degraded=True))
+    assert sum(app.silent_because(scene.world([])).values()) == len(told)

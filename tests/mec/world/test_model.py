@@ -245,3 +245,24 @@ def test_our_own_output_stays_known_as_such(site: Site) -> None:
     rig.event(own=True)
     rig.event()
     assert [hazard.own for hazard in rig.world.snapshot().hazards] == [True]
+
+
+def test_what_has_been_silent_gives_its_place_to_what_is_new(site: Site) -> None:
+    rig = Rig(site)
+    end = rig.clock.utc() + 3_600_000_000_000
+    for number in range(MAX_HAZARDS):
+        rig.event(number=number, end_utc_ns=end)
+    rig.clock.advance(HOLD_S + 1.0)
+    rig.event(number=1, end_utc_ns=end)
+    assert rig.event(number=MAX_HAZARDS, end_utc_ns=end)
+    kept = {hazard.event.event_id for hazard in rig.world.snapshot().hazards}
+    assert len(kept) == MAX_HAZARDS and {1, MAX_HAZARDS} <= kept and 0 not in kept
+
+
+def test_events_of_sources_without_an_identity_do_not_replace_one_another(site: Site) -> None:
+    rig = Rig(site)
+    here = [Position(38.9811, 117.3518), Position(38.9821, 117.3518)]
+    for position in (*here, *here):
+        message = RoadEvents(b"", 0, None, (RoadEvent(0, itis=(1025,), position=position),))
+        rig.world.on_road_events(message, device="rsu-1", arrived=rig.clock.mono(), trace_id="e")
+    assert {hazard.event.position for hazard in rig.world.snapshot().hazards} == set(here)

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from wayside.asn1.geometry import LaneKey
-from wayside.asn1.messages import Direction, LaneKind, Light
+from wayside.asn1.messages import Direction, LaneKind, Light, RoadEvent
 from wayside.clock import MonoNs
 from wayside.geo import heading_from_yaw
 from wayside.link import Action, Party, Severity, WarningKind
@@ -17,10 +17,10 @@ from wayside.mec.apps._contract import Corridor, HazardReport, Parameters, state
 from wayside.mec.apps._kinematics import stopping_distance
 from wayside.mec.apps._latch import Latch
 from wayside.mec.apps._red import GREEN
-from wayside.mec.apps._reported import reported
+from wayside.mec.apps._reported import Located, locate, reported
 from wayside.mec.apps._ways import Ways, signal_key
 from wayside.mec.sensors import ParticipantClass
-from wayside.mec.world import TrackView, World
+from wayside.mec.world import ReportedHazard, TrackView, World
 
 _MOTOR = frozenset({ParticipantClass.CAR, ParticipantClass.TRUCK, ParticipantClass.BUS})
 _DISABLED = frozenset({"eventDisabledVehicle", "eventAirBagDeployment", "eventFlatTire"})
@@ -73,7 +73,7 @@ class Hlw:
     """Hazards at a place of the road: vehicles that stand where none should, and what RSUs report.
 
     State: per standing vehicle since when, its last excuse, a latch and its last report. It ends when the
-    vehicle has moved or has been unseen for `clear_s`.
+    vehicle has moved or has been unseen for `clear_s`. Per reported hazard where it lies.
     """
 
     name = "hlw"
@@ -82,11 +82,12 @@ class Hlw:
         self.parameters = parameters or HlwParameters()
         self._ways: Ways | None = None
         self._stops: dict[int, _Stop] = {}
+        self._places: dict[str, tuple[RoadEvent, Located]] = {}
         self._silent: Counter[str] = Counter()
 
     def silent_because(self, world: World) -> dict[str, int]:
         """Vehicles of the last step by reason: parking, off_carriageway, red_light, yields, leader; reported
-        hazards by own_content, not_valid, off_map."""
+        hazards by own_content, no_hazard, not_valid, off_map."""
         return dict(self._silent)
 
     def step(self, world: World) -> Sequence[HazardReport]:
@@ -94,15 +95,27 @@ class Hlw:
         self._silent.clear()
         if self._ways is None or self._ways.geometry is not world.geometry:
             self._ways = Ways(world.geometry)
+            self._places.clear()
         reports = self._stopped(world, self._ways)
-        p = self.parameters
+        known, self._places = self._places, {}
         for hazard in world.hazards:
-            report, why = reported(world, hazard, p.reported_radius_m, self._upstream_m, p.ttl_ms)
+            located = self._located(world, hazard, known)
+            report, why = reported(world, hazard, located, self.parameters.ttl_ms)
             if report is not None:
                 reports.append(report)
-            elif why:
+            else:
                 self._silent[why] += 1
         return reports
+
+    def _located(
+        self, world: World, hazard: ReportedHazard, known: dict[str, tuple[RoadEvent, Located]]
+    ) -> Located:
+        """Where a hazard lies; looked for once as long as it is reported unchanged."""
+        event, located = known.get(hazard.subject, (None, None))
+        if located is None or event is not hazard.event:
+            located = locate(world, hazard.event, self.parameters.reported_radius_m, self._upstream_m)
+        self._places[hazard.subject] = (hazard.event, located)
+        return located
 
     def _upstream_m(self, limit_mps: float | None) -> float:
         p = self.parameters
