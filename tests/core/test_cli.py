@@ -40,6 +40,14 @@ def not_installed() -> object:
     raise ModuleNotFoundError("No module named 'picows'", name="picows")
 
 
+def late() -> int:
+    raise ModuleNotFoundError("No module named 'picows'", name="picows")
+
+
+def broken() -> int:
+    raise ModuleNotFoundError("No module named 'wayside.none'", name="wayside.none")
+
+
 @pytest.fixture(autouse=True)
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [
@@ -47,6 +55,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> None:
         Point("bad", lambda: adding("bad", fail)),
         Point("stopped", lambda: adding("stopped", interrupt)),
         Point("mec", not_installed),
+        Point("sim", lambda: adding("sim", late)),
+        Point("broken", lambda: adding("broken", broken)),
     ]
     monkeypatch.setattr("wayside.cli._main.entry_points", lambda group: points)
 
@@ -69,14 +79,21 @@ def test_the_overview_leaves_out_what_is_not_installed(capsys: pytest.CaptureFix
         cli.main(["--help"])
     assert end.value.code == 0
     out = capsys.readouterr().out
-    assert "does good" in out and "mec" not in out.split("positional", 1)[1]
+    assert "does good" in out and "not installed: mec" in " ".join(out.split())
 
 
 def test_a_command_that_is_not_installed_says_what_to_install(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["mec"])
     assert end.value.code == 2
-    assert "needs picows: pip install 'wayside[mec]'" in capsys.readouterr().err
+    assert "needs picows: in Wayside's folder, pip install -e '.[mec]'" in capsys.readouterr().err
+
+
+def test_a_command_that_finds_out_late_says_so_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sim"]) == 2
+    assert "`wayside sim` needs picows" in capsys.readouterr().err
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["broken"])
 
 
 def test_every_command_of_the_distribution_can_be_found() -> None:

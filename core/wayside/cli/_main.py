@@ -11,6 +11,7 @@ from wayside.observe import WaysideError
 
 _GROUP = "wayside.commands"
 _FAILED = 1
+_USAGE = 2
 _INTERRUPTED = 130
 
 
@@ -32,8 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     named = next((word for word in words if not word.startswith("-")), None)
     wanted = [found[named]] if named in found else list(found.values())
-    for point in sorted(wanted, key=lambda p: p.name):
-        _register(point, commands, parser if named in found else None)
+    absent = [
+        point.name
+        for point in sorted(wanted, key=lambda p: p.name)
+        if not _register(point, commands, parser if named in found else None)
+    ]
+    if absent:
+        parser.epilog = (
+            f"{parser.epilog}; not installed: {', '.join(absent)} (call one to learn what it needs)"
+        )
     args = parser.parse_args(words)
     logging.basicConfig(
         level=logging.DEBUG if args.verbose else logging.INFO,
@@ -45,6 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WaysideError as error:
         print(f"wayside: {error}", file=sys.stderr)
         return _FAILED
+    except ModuleNotFoundError as error:
+        # Imported only when the command runs; one of our own that is missing is a fault and keeps its trace.
+        if named not in found or (error.name or "").partition(".")[0] in ("", "wayside"):
+            raise
+        print(f"wayside: {_needs(found[named], error)}", file=sys.stderr)
+        return _USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -57,15 +71,21 @@ def _register(
     point: EntryPoint,
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     strict: argparse.ArgumentParser | None,
-) -> None:
+) -> bool:
+    """Add a part's command; False for a part whose extra is not installed, an error for it when `strict`."""
     try:
         register = point.load()
     except ModuleNotFoundError as error:
-        # A part whose extra is not installed: say so when it is called, leave it out of the overview.
         if strict is not None:
-            strict.error(f"`wayside {point.name}` needs {error.name}: pip install 'wayside[{_extra(point)}]'")
-        return
+            strict.error(_needs(point, error))
+        return False
     register(commands)
+    return True
+
+
+def _needs(point: EntryPoint, error: ModuleNotFoundError) -> str:
+    extra = _extra(point)
+    return f"`wayside {point.name}` needs {error.name}: in Wayside's folder, pip install -e '.[{extra}]'"
 
 
 def _extra(point: EntryPoint) -> str:
