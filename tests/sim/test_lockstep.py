@@ -95,7 +95,7 @@ def test_public_names_are_there() -> None:
 
 
 @pytest.mark.joint
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_five_minutes_of_clean_traffic_give_no_alarm_about_signals_or_hazards() -> None:
     result = run_lockstep(Scenario.CLEAN, 1, warnings=True, duration_s=300.0, site=SITE)
     assert result.vehicles > 60 and result.scans > 20_000

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -165,7 +166,20 @@ class _Demo:
                 results = msgspec.json.decode(await child.output(), type=list[LockstepResult])
             return comparison_of(results)
 
-        return tuple(await asyncio.gather(*(one(scenario) for scenario in _SCRIPTED)))
+        self._stop.clear()
+        work = asyncio.ensure_future(asyncio.gather(*(one(scenario) for scenario in _SCRIPTED)))
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            either: list[asyncio.Future[Any]] = [work, stopped]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return tuple(work.result())
+        finally:
+            stopped.cancel()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        self._problems.append("the comparison was interrupted")
+        return ()
 
     def _report(
         self,

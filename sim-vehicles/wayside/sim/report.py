@@ -138,9 +138,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def report_text(report: Report) -> str:
     """The report as tables for a person."""
-    parts = [
-        f"Demo of {report.duration_s:.0f} s, seed {report.seed}, at worst {report.behind_s:.2f} s behind"
-    ]
+    behind = f"at worst {report.behind_s:.2f} s behind real time"
+    parts = [f"Demo of {report.duration_s:.0f} s, seed {report.seed}, {behind}"]
     sent = [(kind, device, n) for kind, by in report.messages.items() for device, n in by.items()]
     parts.append(table(("message", "device", "number"), sent))
     parts.append(table(("warning", "shown"), list(report.warnings.items())))
