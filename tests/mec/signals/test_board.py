@@ -244,3 +244,24 @@ def test_the_parts_of_a_datagram_have_names() -> None:
     assert isinstance(told.masks, Masks)
     assert isinstance(told.phases[2], PhaseTimes)
     assert MonoNs(told.sequence) == 4
+
+
+def test_what_the_radio_makes_up_never_keeps_the_sites_own_signals_out() -> None:
+    rig = Rig(SignalSource(intersection="1-7"))
+    for k in range(100, 200):
+        rig.spat(intersection=IntersectionId(k, 1))
+    rig.spat(Light.RED)
+    assert rig.light() is Light.RED
+    rig.clock.advance(0.6)
+    rig.spat(intersection=IntersectionId(300, 1))
+    assert rig.light(SignalKey("1-300", 2)) is Light.PROTECTED_GREEN
+
+
+def test_a_controller_that_repeats_one_moment_goes_stale() -> None:
+    rig = Rig(CONTROLLED)
+    for expected in (True, False, False):
+        used = rig.board.on_tscbm(capture(), arrived=rig.clock.mono(), address="10.0.0.5")
+        assert used is expected
+        rig.clock.advance(0.3)
+    assert rig.light() is None
+    assert rig.counters.dropped(SignalReason.OLD) == 2

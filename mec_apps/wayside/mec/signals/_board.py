@@ -18,6 +18,7 @@ _MAX_INTERSECTIONS = 64
 _MAX_GROUPS = 256
 _CLOCK_STEP_NS = 5_000_000_000
 _ZERO_STAYS = 3
+_DEFAULT_AGE_MS = 500.0
 
 
 class SignalSource(msgspec.Struct, frozen=True):
@@ -36,7 +37,7 @@ class SignalSource(msgspec.Struct, frozen=True):
     pedestrian: dict[int, int] = {}
     overlap: dict[int, int] = {}
     permissive: frozenset[int] = frozenset()
-    max_age_ms: float = 500.0
+    max_age_ms: float = _DEFAULT_AGE_MS
 
 
 class _Ends(NamedTuple):
@@ -50,8 +51,9 @@ class SignalBoard:
     """Signal states of all intersections, from SPAT and from controllers' datagrams. Pure and bounded.
 
     Ages are counted from the arrival, never from a device's stamp; a message whose own moment does not
-    advance does not refresh. An intersection that the site does not name is taken from SPAT of any device.
-    What is not used is counted under SignalReason.
+    advance does not refresh. An intersection that the site does not name is taken from SPAT of any device,
+    64 at most; a new one takes the place of one that has gone stale. What is not used is counted under
+    SignalReason.
     """
 
     def __init__(self, sources: Iterable[SignalSource], clock: Clock, counters: Counters) -> None:
@@ -61,25 +63,35 @@ class SignalBoard:
         self._counters = counters
         self._states: dict[str, dict[int, SignalNow]] = {}
         self._moments: dict[tuple[str, str], UtcNs] = {}
+        self._controller_moments: dict[str, tuple[int, ...]] = {}
         self._ends: dict[SignalKey, _Ends] = {}
 
-    def on_signal_states(self, message: SignalStates, *, device: str, arrived: MonoNs) -> None:
-        """Take a SPAT that arrived from a device."""
-        for intersection in message.intersections:
+    def on_signal_states(self, message: SignalStates, *, device: str, arrived: MonoNs) -> bool:
+        """Take a SPAT that arrived from a device; whether any of it was used."""
+        used = [
             self._intersection(intersection, message.utc_ns, device, arrived)
+            for intersection in message.intersections
+        ]
+        return any(used)
 
-    def on_tscbm(self, data: bytes | memoryview, *, arrived: MonoNs, address: str = "") -> None:
-        """Take a controller's datagram that arrived from a host."""
+    def on_tscbm(self, data: bytes | memoryview, *, arrived: MonoNs, address: str = "") -> bool:
+        """Take a controller's datagram that arrived from a host; whether it was used."""
         source = self._controllers.get(address) or self._controllers.get("")
         if source is None:
             self._counters.drop(SignalReason.UNKNOWN_CONTROLLER)
-            return
+            return False
         try:
             told = decode_tscbm(data)
         except SignalError as error:
             self._counters.drop(error.reason)
-            return
+            return False
+        moment = (told.sequence, told.hour, told.minute, told.second, told.millisecond)
+        if self._controller_moments.get(source.intersection) == moment:
+            self._counters.drop(SignalReason.OLD)
+            return False
+        self._controller_moments[source.intersection] = moment
         self._controller(source, told, arrived)
+        return True
 
     def table(self, now: MonoNs) -> SignalTable:
         """What is fresh, and the keys of what has gone stale."""
@@ -87,7 +99,7 @@ class SignalBoard:
         stale: set[SignalKey] = set()
         for intersection, groups in self._states.items():
             source = self._sources.get(intersection)
-            limit_ns = (500.0 if source is None else source.max_age_ms) * 1e6
+            limit_ns = (_DEFAULT_AGE_MS if source is None else source.max_age_ms) * 1e6
             for group, state in groups.items():
                 key = SignalKey(intersection, group)
                 if now - state.heard > limit_ns:
@@ -98,19 +110,19 @@ class SignalBoard:
 
     def _intersection(
         self, told: SignalIntersection, message_utc_ns: int | None, device: str, arrived: MonoNs
-    ) -> None:
+    ) -> bool:
         name = str(told.id)
         source = self._sources.get(name)
         if source is not None and (source.source != SPAT or (source.device and source.device != device)):
             self._counters.drop(SignalReason.OTHER_SOURCE)
-            return
-        if name not in self._states and len(self._states) >= _MAX_INTERSECTIONS:
+            return False
+        if source is None and name not in self._states and not self._has_room(arrived):
             self._counters.drop(SignalReason.FULL)
-            return
+            return False
         moment = told.utc_ns if told.utc_ns is not None else message_utc_ns
         if moment is not None and not self._newer(name, device, UtcNs(moment)):
             self._counters.drop(SignalReason.OLD)
-            return
+            return False
         groups: dict[int, SignalNow] = {}
         for group in told.groups[:_MAX_GROUPS]:
             key = SignalKey(name, group.group)
@@ -119,6 +131,21 @@ class SignalBoard:
         if len(told.groups) > _MAX_GROUPS:
             self._counters.drop(SignalReason.FULL, by=len(told.groups) - _MAX_GROUPS)
         self._replace(name, groups)
+        return True
+
+    def _has_room(self, now: MonoNs) -> bool:
+        """Whether one more intersection that the site does not name can be kept."""
+        others = [name for name in self._states if name not in self._sources]
+        if len(others) < _MAX_INTERSECTIONS:
+            return True
+        for name in others:
+            groups = self._states[name]
+            if all(now - state.heard > _DEFAULT_AGE_MS * 1e6 for state in groups.values()):
+                del self._states[name]
+                for group in groups:
+                    self._ends.pop(SignalKey(name, group), None)
+                return True
+        return False
 
     def _newer(self, intersection: str, device: str, moment: UtcNs) -> bool:
         key = (intersection, device)

@@ -63,13 +63,13 @@ class WorldModel:
         """Take a BSM of a session, or with "" one that a roadside unit heard; why it was refused, or None."""
         return self._fusion.on_basic_safety(session, message, arrived=arrived, trace_id=trace_id)
 
-    def on_signal_states(self, message: SignalStates, *, device: str, arrived: MonoNs) -> None:
-        """Take a SPAT from a roadside unit."""
-        self._signals.on_signal_states(message, device=device, arrived=arrived)
+    def on_signal_states(self, message: SignalStates, *, device: str, arrived: MonoNs) -> bool:
+        """Take a SPAT from a roadside unit; whether any of it was used."""
+        return self._signals.on_signal_states(message, device=device, arrived=arrived)
 
-    def on_tscbm(self, data: bytes | memoryview, *, arrived: MonoNs, address: str = "") -> None:
-        """Take a signal controller's datagram from a host."""
-        self._signals.on_tscbm(data, arrived=arrived, address=address)
+    def on_tscbm(self, data: bytes | memoryview, *, arrived: MonoNs, address: str = "") -> bool:
+        """Take a signal controller's datagram from a host; whether it was used."""
+        return self._signals.on_tscbm(data, arrived=arrived, address=address)
 
     def on_road_events(
         self, message: RoadEvents, *, device: str, arrived: MonoNs, trace_id: str, own: bool = False
