@@ -342,3 +342,22 @@ def test_memory_is_bounded_over_a_long_run() -> None:
     assert len(fusion._stamps) < 3_000
     assert len(fusion._rollback._log) <= 64
     assert len(fusion._rollback.tracker.births) < 64 * 6 + 64
+
+
+def test_a_track_that_a_late_scan_brings_back_still_knows_its_birth() -> None:
+    rig = Rig(coast_s=0.25)
+    for k in range(1_200):
+        rig.until(0.05 * k)
+        rig.scan("cam", 0.05 * k, car(10.0, 3.0), trace=f"scan{k}")
+    (before,) = rig.tracks()
+    last_s = rig.now_s()
+    for k in range(1, 10):
+        rig.until(last_s + 0.05 * k)
+        rig.scan("cam", last_s + 0.05 * k)
+    assert len(rig.fusion._rollback.state) == 0
+    rig.fusion._forget_stamps()
+    rig.until(last_s + 0.5)
+    for k in (0.22, 0.43):
+        assert rig.scan("radar", last_s + k, car(10.0, 3.0))
+    (track,) = rig.tracks()
+    assert (track.track_id, track.born_arrived) == (before.track_id, before.born_arrived)

@@ -249,10 +249,11 @@ class Fusion:
         return rollback.tracker.refused_births, rollback.replayed, rollback.resets
 
     def _forget_stamps(self) -> None:
-        marks = self._rollback.state.marks
-        used = {*marks[:, LAST_SERIAL].tolist(), *marks[:, BORN_SERIAL].tolist()}
-        # A repetition may bring back tracks of the log's states, whose marks are older than the log.
-        oldest = self._serial - 1_024
+        # A repetition may bring back tracks of the log's states, and the log's scans.
+        used: set[int] = set()
+        for state in self._rollback.states():
+            used.update(state.marks[:, LAST_SERIAL].tolist(), state.marks[:, BORN_SERIAL].tolist())
+        oldest = self._rollback.oldest_serial() or self._serial
         self._stamps = {k: v for k, v in self._stamps.items() if k in used or k >= oldest}
 
     def _perceived(self, rows: NDArray[np.int64], time_s: float) -> list[FusedTrack]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,12 @@ class Rollback:
     def state(self) -> TrackState:
         """Tracks after the newest scan."""
         return self.tracker.state
+
+    def states(self) -> Iterator[TrackState]:
+        """The state after the newest scan, and each that a later repetition may begin with."""
+        yield self.tracker.state
+        for entry in self._log:
+            yield entry.before
 
     def oldest_serial(self) -> int | None:
         """Smallest serial that a later repetition may still need."""
