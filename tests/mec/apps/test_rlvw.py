@@ -234,6 +234,18 @@ def test_cross_traffic_before_a_red_light_of_its_own_is_left_out(scene: Any) -> 
         assert {c.track_id for c in report.concerns} == told
 
 
+@pytest.mark.parametrize(
+    ("more", "why"), [({"accuracy_m": math.inf}, "accuracy"), ({"unseen_s": 0.9}, "unseen")]
+)
+def test_cross_traffic_of_uncertain_place_is_not_told_to_brake(scene: Any, more: Any, why: str) -> None:
+    app = Rlvw()
+    others = [lambda: scene.car(2, 1, -45.0, 12.0, 1, **more)]
+    lights = {2: Light.RED, 4: Light.PROTECTED_GREEN}
+    report = only(drive(scene, app, 10.0, 60 / 3.6, lights, others=others))
+    assert {c.track_id for c in report.concerns} == {1}
+    assert app.silent_because(scene.world([]))[why] >= 1
+
+
 def test_who_can_stop_does_not_disturb_the_cross_traffic(scene: Any) -> None:
     others = [lambda: scene.car(2, 1, -45.0, 12.0, 1)]
     report = only(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wayside.asn1.geometry import Movement
 from wayside.link import Action, Severity
@@ -22,12 +22,14 @@ def cross_traffic(
     horizon_s: float,
     window_s: float,
     right_on_red: bool,
+    trusted: Callable[[TrackView], bool],
 ) -> list[Concern]:
     """Connected vehicles whose movement conflicts with those of a vehicle that passes a red light.
 
     A vehicle that is still before a red light of its own is left out. Urgent where both are at the conflict
     within `window_s` of each other; else a vehicle that is there within `horizon_s`, or waits at its line
-    with right of way, is told to watch. runner_gap_m: from the runner's front to its stop line.
+    with right of way, is told to watch. runner_gap_m: from the runner's front to its stop line. trusted:
+    whether a vehicle's place is known well enough to tell it.
     """
     met: dict[object, tuple[Crossing, float]] = {}
     for movement in movements:
@@ -49,7 +51,7 @@ def cross_traffic(
             concern = _concern(world, view, on, crossing, runner_s, horizon_s, window_s, right_on_red)
             if concern is not None and (best is None or concern.severity > best.severity):
                 best = concern
-        if best is not None:
+        if best is not None and trusted(view):
             out.append(best)
     return out
 

@@ -167,8 +167,7 @@ class Rlvw:
         if gap_m <= 0.0 or view.speed_mps < p.min_speed_mps:
             # On the line, or too slow to judge: neither a new warning nor the end of one that stands.
             return self._report(world, ways, driver) if driver.latch.keep(world.mono, p.clear_s) else None
-        if view.accuracy_m > p.accuracy_m or view.unseen_s > p.max_unseen_s:
-            self._silent["accuracy" if view.accuracy_m > p.accuracy_m else "unseen"] += 1
+        if not self._trusted(view):
             return self._report(world, ways, driver) if driver.latch.keep(world.mono, p.clear_s) else None
         red = self._red_movements(world, driver, gap_m / view.speed_mps)
         braking = view.accel_mps2 <= -p.braking_mps2
@@ -184,6 +183,14 @@ class Rlvw:
             severity = Severity.URGENT if needed > p.urgent_decel_mps2 else Severity.ADVISE
             driver.latch.settle(severity, world.mono, p.fall_s)
         return self._report(world, ways, driver) if raised else None
+
+    def _trusted(self, view: TrackView) -> bool:
+        """Whether a vehicle's place is known well enough and fresh; counted where it is not."""
+        p = self.parameters
+        if view.accuracy_m <= p.accuracy_m and view.unseen_s <= p.max_unseen_s:
+            return True
+        self._silent["accuracy" if view.accuracy_m > p.accuracy_m else "unseen"] += 1
+        return False
 
     def _red_movements(self, world: World, driver: _Driver, in_s: float) -> tuple[Movement, ...]:
         """The movements that the vehicle may take, when all of them are red at its arrival; else none."""
@@ -272,6 +279,7 @@ class Rlvw:
                 p.cross_horizon_s,
                 p.cross_window_s,
                 p.right_on_red,
+                self._trusted,
             )
         x_m, y_m = way.line.point_at(way.stop_m)
         lat, lon = world.plane.to_lat_lon(view.x_m, view.y_m)
