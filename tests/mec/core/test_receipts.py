@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wayside.clock import MonoNs
+from wayside.clock import MonoNs, VirtualClock
 from wayside.link import Action, Outcome, Place, Receipt, Severity, Warning, WarningKind
 from wayside.mec.core import ReceiptBook
 from wayside.observe import Counters, Stage, TraceMark
@@ -36,7 +36,7 @@ def receipt(
 
 @pytest.fixture
 def book() -> ReceiptBook:
-    return ReceiptBook(Counters())
+    return ReceiptBook(Counters(), VirtualClock())
 
 
 @pytest.mark.parametrize("offset_ns", [0, 5_000_000_000, -77])
@@ -65,6 +65,19 @@ def test_a_vehicle_whose_clock_estimate_is_off_makes_no_negative_time(book: Rece
     assert delivered.total_ms == pytest.approx(sum(delivered.latency_ms.values()))
 
 
+@pytest.mark.parametrize("called", [-(2**63), 2**63 - 1, 2**64 - 1])
+def test_a_vehicle_that_lies_about_its_instants_spoils_neither_figures_nor_records(called: int) -> None:
+    counters = Counters()
+    book = ReceiptBook(counters, VirtualClock())
+    book.wrote("s", 7, MonoNs(5_000_000), "vrucw/1", warning(), first=True)
+    delivered = book.received("s", Receipt(7, "ab", Outcome.CALLED, called, called, called))
+    assert delivered is not None and delivered.total_ms is not None
+    assert 0.0 <= delivered.total_ms <= 1_000.0
+    assert all(0 <= mark.at_ns <= 1_000_000_000 for mark in delivered.marks)
+    assert "total" not in book.latency()
+    assert counters.value("receipts", "implausible") == 1
+
+
 def test_only_the_first_frame_of_a_danger_counts_towards_the_latency(book: ReceiptBook) -> None:
     book.wrote("s", 7, MonoNs(5_000_000), "vrucw/1", warning(()), first=False)
     delivered = book.received("s", receipt())
@@ -83,7 +96,7 @@ def test_an_expired_warning_was_never_called(book: ReceiptBook) -> None:
 
 def test_receipts_of_unknown_frames_and_second_receipts_are_counted_and_ignored() -> None:
     counters = Counters()
-    book = ReceiptBook(counters)
+    book = ReceiptBook(counters, VirtualClock())
     assert book.received("s", receipt()) is None
     book.wrote("s", 7, MonoNs(5_000_000), "vrucw/1", warning(), first=True)
     assert book.received("another", receipt()) is None

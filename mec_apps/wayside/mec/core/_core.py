@@ -59,7 +59,7 @@ class EdgeCore:
         self.geometry = RoadGeometry.from_map(site.road_map, self.plane)
         self.world = WorldModel(site, self.plane, self.geometry, clock, counters)
         self.ledger = ledger or EventLedger(site.id, clock, LedgerSettings(), counters)
-        self.receipts = ReceiptBook(counters)
+        self.receipts = ReceiptBook(counters, clock)
         self.apps: list[App] = [
             cast(App, APPS[name](parameters)) for name, parameters in sorted(site.parameters.items())
         ]

@@ -4,11 +4,13 @@ from collections import OrderedDict
 
 import msgspec
 
-from wayside.clock import MonoNs
+from wayside.clock import Clock, MonoNs
 from wayside.link import Outcome, Receipt, Warning
 from wayside.observe import Counters, LatencySamples, LatencySummary, Stage, TraceMark, stage_durations_ms
 
 _LIMIT = 20_000
+# A vehicle's estimate of the difference of the clocks may be off; by more than this it tells nothing.
+_SLACK_NS = 1_000_000_000
 
 
 class DeliveredWarning(msgspec.Struct, frozen=True):
@@ -41,11 +43,13 @@ class ReceiptBook:
 
     Keeps the newest 20,000 written frames; an older one, or a receipt of an unknown frame, is counted under
     `receipts` and otherwise ignored. Only the first frame of an event to a vehicle counts towards the
-    latency: a refresh is not news.
+    latency: a refresh is not news. What a vehicle says of its instants is held between the writing and now;
+    one that is off by more than a second is counted as `implausible` and left out of the latency.
     """
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, clock: Clock) -> None:
         self._counters = counters
+        self._clock = clock
         self._written: OrderedDict[tuple[str, int], _Written] = OrderedDict()
         self._stages: dict[str, LatencySamples] = {}
         self.confirm = LatencySamples()
@@ -67,14 +71,19 @@ class ReceiptBook:
         self._counters.count("receipts", receipt.outcome.value)
         marks = (*entry.warning.marks, TraceMark(Stage.WRITTEN, entry.at))
         total_ms: float | None = None
+        plausible = True
         if receipt.outcome is Outcome.CALLED:
-            offset = receipt.edge_minus_vehicle_ns
-            received = max(receipt.received_ns + offset, entry.at)
-            called = max(receipt.called_ns + offset, received)
+            now, offset = self._clock.mono(), receipt.edge_minus_vehicle_ns
+            told = receipt.called_ns + offset
+            received = min(max(receipt.received_ns + offset, entry.at), now)
+            called = min(max(told, received), now)
+            plausible = entry.at - _SLACK_NS <= told <= now + _SLACK_NS
+            if not plausible:
+                self._counters.count("receipts", "implausible")
             marks = (*marks, TraceMark(Stage.RECEIVED, received), TraceMark(Stage.CALLED, called))
             total_ms = (called - marks[0].at_ns) / 1e6
         latency_ms = stage_durations_ms(marks)
-        if total_ms is not None and entry.first:
+        if total_ms is not None and entry.first and plausible:
             for stage, milliseconds in (*latency_ms.items(), ("total", total_ms)):
                 self._stages.setdefault(stage, LatencySamples()).add_ms(milliseconds)
         return DeliveredWarning(
