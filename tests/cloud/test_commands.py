@@ -113,3 +113,18 @@ def test_what_came_over_the_wire_does_not_steer_the_terminal() -> None:
     text = trace_text(trace(steps=steps))
     assert "\x1b" not in text and "\ufffd[2J\ufffd" in text
     assert str(2**80) in text
+
+
+@pytest.mark.drops(CloudReason.STORE_FAILED)
+def test_a_folder_that_cannot_be_had_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CloudError, match="--data") as caught:
+        run("cloud", "--port", "0", "--data", str(tmp_path / "file" / "store"))
+    assert caught.value.reason is CloudReason.STORE_FAILED
+
+
+def test_a_trace_cannot_steer_the_terminal() -> None:
+    steps = [{"name": "fused\x1b[2J", "at_utc_ns": 0, "detail": {"cam\x1b]0;x": "\x1b]0;owned\x07\nforged"}}]
+    trace = dict.fromkeys(("site", "event_id", "kind", "severity", "total_ms"))
+    text = trace_text({"trace_id": "1" * 16, "steps": steps, "latency_ms": {}, "deliveries": [], **trace})
+    assert "\x1b" not in text and "\x07" not in text and "\nforged" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from rich.console import Console
 
 from wayside.clock import MonoNs, SystemClock
 from wayside.link import (
@@ -32,6 +34,7 @@ from wayside.link import (
 from wayside.mec.linkserver import LinkServer, LinkServerReason, Outgoing, SessionInfo
 from wayside.observe import Counters
 from wayside.obu import ObuClient, ObuError, ObuReason, ObuState, ReceivedWarning, SyncObuClient
+from wayside.obu._table import view
 
 pytestmark = pytest.mark.joint
 
@@ -332,6 +335,33 @@ def test_command_draws_a_table(edge_thread: EdgeThread) -> None:
     assert done.returncode == 0, done.stderr
     assert "CONNECTED" in done.stdout
     assert "warnings in force" in done.stdout
+
+
+@pytest.mark.parametrize("words", [("--server", "http://127.0.0.1:9/"), ("--vehicle-id", "")])
+def test_command_refuses_words_that_cannot_be_meant(words: tuple[str, str]) -> None:
+    done = command(*words, "--connect-timeout", "0.1")
+    assert done.returncode == 2
+    assert f"argument {words[0]}" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_command_names_certificates_that_cannot_be_read(tmp_path: Any) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate")
+    for path in (bad, tmp_path / "none.pem"):
+        done = command("--server", "wss://127.0.0.1:9/", "--ca-file", str(path))
+        assert done.returncode == 1
+        assert path.name in done.stderr and "certificates cannot be read" in done.stderr
+
+
+async def test_table_takes_what_the_edge_says_as_it_is() -> None:
+    warning = Warning(
+        WarningKind.HAZARDOUS_LOCATION, Severity.URGENT, "e", "t", Place(0.0, 0.0, "[/red]"), Action.STOP
+    )
+    received = ReceivedWarning(warning, 1, 1, 240, CLOCK.utc(), 1_000, CLOCK.mono(), CLOCK.mono())
+    console = Console(width=120, record=True, file=io.StringIO())
+    status = ObuClient(["ws://x/"], vehicle_id="v").status()
+    console.print(view(status, [received], CLOCK.mono(), 0))
+    assert "[/red]" in console.export_text()
 
 
 def test_command_says_when_no_one_is_there_or_the_token_is_wrong(

@@ -64,6 +64,13 @@ def _typed(path: Path) -> Iterator[None]:
         raise CloudError(
             CloudReason.STORE_FAILED, f"store: {error}", where=str(path), advice="check the disk's free space"
         ) from None
+    except OSError as error:
+        raise CloudError(
+            CloudReason.STORE_FAILED,
+            f"store: {error.strerror or error}",
+            where=str(path),
+            advice="give a folder that can be written with --data",
+        ) from None
 
 
 def connect(path: Path, *, writer: bool) -> sqlite3.Connection:

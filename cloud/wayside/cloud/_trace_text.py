@@ -17,7 +17,12 @@ def trace_text(trace: Mapping[str, Any]) -> str:
         )
     lines += ["", *_steps(trace["steps"]), *_stages(trace["latency_ms"], trace["total_ms"])]
     lines += _deliveries(trace["deliveries"])
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(_printable(line) for line in lines).rstrip() + "\n"
+
+
+def _printable(line: str) -> str:
+    """The line without what would steer the terminal: much of it came over the wire."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def _steps(steps: list[dict[str, Any]]) -> list[str]:
@@ -77,8 +82,7 @@ def _value(value: object) -> str:
         return "{" + ", ".join(f"{name}={_value(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_value(item) for item in value) + "]"
-    # What came over the wire must not steer the terminal.
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
+    return str(value)
 
 
 def _clock(utc_ns: int) -> str:

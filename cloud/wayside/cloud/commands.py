@@ -16,7 +16,7 @@ from pydantic import SecretStr, ValidationError
 
 from wayside.clock import SystemClock
 from wayside.cloud._reasons import CloudError, CloudReason
-from wayside.cloud._settings import CloudSettings
+from wayside.cloud._settings import CloudSettings, is_loopback
 from wayside.cloud._trace_text import trace_text
 
 if TYPE_CHECKING:
@@ -101,10 +101,16 @@ async def _serve(settings: CloudSettings, *, announce: bool) -> int:
         url = f"http://{host}:{listener.getsockname()[1]}"
         if not settings.token.get_secret_value():
             print("wayside cloud: no token: any local process may send records", file=sys.stderr)
+        if not is_loopback(settings.host):
+            print(
+                "wayside cloud: warning: the map and the API have no login, and tokens arrive unencrypted:"
+                " put a proxy with TLS and login before it",
+                file=sys.stderr,
+            )
         print(f"wayside cloud: listening on {url}", file=sys.stderr)
         if announce:
             print(json.dumps({"url": url}), flush=True)
-        return 0 if await serve(app, listener) else _FAILED
+        return 0 if await serve(app, listener, settings) else _FAILED
 
 
 def _trace(args: argparse.Namespace) -> int:

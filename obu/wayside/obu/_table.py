@@ -46,7 +46,7 @@ def view(status: ObuStatus, active: list[ReceivedWarning], now: MonoNs, drops: i
             warning.kind.value,
             Text(warning.severity.name.lower(), style=_SEVERITY_STYLE[warning.severity]),
             warning.action.value,
-            warning.place.lane,
+            Text(warning.place.lane),  # what the edge says is no markup
             _number(warning.distance_m, "m"),
             _number(warning.time_to_conflict_s, "s"),
             f"{max(0.0, item.remaining_s(now)):.1f} s",

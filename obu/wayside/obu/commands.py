@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,25 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--server",
         action="append",
+        type=_server,
         metavar="URL",
         help=f"address of an edge, ws:// or wss://; again for a second choice (default {DEFAULT_SERVER})",
     )
-    parser.add_argument("--vehicle-id", default="wayside-obu", help="lasting identity (default wayside-obu)")
+    parser.add_argument(
+        "--vehicle-id",
+        type=_vehicle_id,
+        default="wayside-obu",
+        metavar="ID",
+        help="lasting identity, 1 to 64 characters (default wayside-obu)",
+    )
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help=f"file with the site's token (or ${TOKEN_VARIABLE})"
+    )
+    parser.add_argument(
+        "--ca-file",
+        type=Path,
+        metavar="FILE",
+        help="PEM certificates that a wss:// server may lead to (default: those that this system trusts)",
     )
     parser.add_argument("--dialect", default="csae53-2020", help="of the messages (default csae53-2020)")
     parser.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
@@ -55,10 +69,33 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Run `wayside obu`; raises ObuError when there is no session in time."""
-    client_token = _token(args.token_file)
+    client_token, trust = _token(args.token_file), _trust(args.ca_file)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(args, client_token))
+        asyncio.run(_watch(args, client_token, trust))
     return 0
+
+
+def _server(text: str) -> str:
+    if not text.startswith(("ws://", "wss://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as {DEFAULT_SERVER}")
+    return text
+
+
+def _vehicle_id(text: str) -> str:
+    if not 1 <= len(text) <= 64:
+        raise argparse.ArgumentTypeError("1 to 64 characters are needed")
+    return text
+
+
+def _trust(path: Path | None) -> ssl.SSLContext | None:
+    if path is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(path))
+    except OSError as error:
+        why = error.strerror if error.filename or not isinstance(error, ssl.SSLError) else "not in PEM form"
+        what = f"the certificates cannot be read: {why}"
+        raise ObuError(ObuReason.REFUSED, what, where=str(path), advice="give a PEM file") from None
 
 
 def _token(path: Path | None) -> str:
@@ -70,9 +107,9 @@ def _token(path: Path | None) -> str:
         raise ObuError(ObuReason.REFUSED, f"the token cannot be read: {error}", where=str(path)) from None
 
 
-async def _watch(args: argparse.Namespace, token: str) -> None:
+async def _watch(args: argparse.Namespace, token: str, trust: ssl.SSLContext | None) -> None:
     servers = args.server or [DEFAULT_SERVER]
-    client = ObuClient(servers, vehicle_id=args.vehicle_id, token=token, dialect=args.dialect)
+    client = ObuClient(servers, vehicle_id=args.vehicle_id, token=token, dialect=args.dialect, ssl=trust)
     if args.json:
         _print_events(client)
     async with client:

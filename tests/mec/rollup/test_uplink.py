@@ -158,6 +158,16 @@ async def test_whatever_the_centre_does_nothing_is_lost_or_doubled(
     assert edge.outbox.state.rows == 0
 
 
+async def test_a_centre_that_refuses_is_told_once_and_so_is_its_return(
+    edge: Edge, summary: Summary, caplog: pytest.LogCaptureFixture
+) -> None:
+    edge.centre.script = [httpx.Response(401), httpx.Response(401), None]
+    with caplog.at_level("INFO", "wayside"):
+        await edge.send([summary(1)])
+    (refused, taken) = [line for line in caplog.messages if "the centre takes" in line]
+    assert "401" in refused and "geheim" not in refused and taken == "the centre takes records"
+
+
 @pytest.mark.drops(RollupReason.REFUSED)
 async def test_a_poison_record_does_not_hold_up_the_others(edge: Edge, summary: Summary) -> None:
     edge.centre.poison = {2}

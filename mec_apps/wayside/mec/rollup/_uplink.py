@@ -24,6 +24,8 @@ from wayside.records import (
 )
 from wayside.runtime import Backoff, TaskOwner
 
+_log = logging.getLogger(__name__)
+
 _CONTENT_TYPE = "application/msgpack"
 # Of the whole page rather than of the sender: a smaller page may pass.
 _PAGE_STATUS = frozenset({400, 413, 415, 422})
@@ -111,10 +113,14 @@ class HttpUplink:
             try:
                 await self._send_page()
             except RollupError as error:
+                if self.state is not UplinkState.FAILING:
+                    _log.warning("the centre takes no records, they wait on disk: %s", error)
                 self.state = UplinkState.FAILING
                 self._counters.drop(error.reason)
                 await self._clock.sleep(self._backoff.next_s())
             else:
+                if self.state is not UplinkState.CONNECTED:
+                    _log.info("the centre takes records")
                 self.state = UplinkState.CONNECTED
                 self._backoff.reset()
 
