@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -63,6 +64,10 @@ async def _serve(site: Site, args: argparse.Namespace) -> int:
     service = EdgeService(site, SystemClock(), Counters(), ServiceSettings(summary_s=args.summary))
     try:
         await service.start()
+        # Tables, maps and modules live as long as the process: a full collection that looks at all of them
+        # would stop the loop for as long as a warning may take.
+        gc.collect()
+        gc.freeze()
     except OSError as error:
         print(f"wayside mec: an address of the site file cannot be had: {error}", file=sys.stderr)
         return 1

@@ -29,7 +29,7 @@ _DEFAULT_DIALECT = "csae53-2020"
 
 
 class StepResult(NamedTuple):
-    """What one step says. downlinks: what the roadside units shall broadcast, due now."""
+    """What one step says. downlinks: what the roadside units shall broadcast, due now; none from `decide`."""
 
     world: World
     pushes: tuple[Push, ...]
@@ -120,6 +120,11 @@ class EdgeCore:
 
     def step(self) -> StepResult:
         """Run the apps on the world as it is now, and say who is to be told and what is to be broadcast."""
+        result = self.decide()
+        return result._replace(downlinks=tuple(self.compose(result.world)))
+
+    def decide(self) -> StepResult:
+        """As `step`, without what is to be broadcast: that may wait until the vehicles are told."""
         world = self.world.snapshot()
         outputs: list[Output] = []
         for app in self.apps:
@@ -131,14 +136,17 @@ class EdgeCore:
         self._claims.claim(reports, world.mono, world.now, f"{self.ledger.boot:x}")
         dispatch = self._dispatcher.dispatch(world, outputs, decided)
         self._keep(world, dispatch)
-        downlinks = self._downlinks.step(world, self._dispatcher.open_events())
-        return StepResult(world, dispatch.pushes, dispatch.cancels, tuple(downlinks))
+        return StepResult(world, dispatch.pushes, dispatch.cancels, ())
+
+    def compose(self, world: World) -> Sequence[Downlink]:
+        """What is due to be broadcast of the world that was last decided on."""
+        return self._downlinks.step(world, self._dispatcher.open_events())
 
     def broadcast(self) -> Sequence[Downlink]:
         """What is due to be broadcast although nothing has arrived; also ends what is over."""
         world = self.world.snapshot()
         self._end_lapsed(world.mono)
-        return self._downlinks.step(world, self._dispatcher.open_events())
+        return self.compose(world)
 
     def delivered(self, delivered: DeliveredWarning) -> None:
         """Put what became of a warning into the record of its event."""

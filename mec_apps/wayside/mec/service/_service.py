@@ -105,6 +105,8 @@ class EdgeService:
         if adopted:
             _log.info("goes on with %d event(s) left open by the run before", adopted)
         self.core = EdgeCore(site, clock, counters, ledger=ledger)
+        # The first step builds what the apps derive from the map: now, not when the first danger comes.
+        self.core.decide()
         self._window = SummaryWindow(clock, counters)
         uplink = self._make_uplink()
         self._ends.push_async_callback(self._tasks.close)
@@ -120,6 +122,7 @@ class EdgeService:
             uplink.start(self._tasks)
             self._tasks.start(self._show(uplink), "live view")
         self._tasks.start(self._steps.run(), "steps")
+        self._tasks.start(self._steps.gather(), "gathered steps")
         self._tasks.start(self._broadcast(), "broadcast")
         self._tasks.start(self._watch(), "watch")
         self._tasks.start(self._summarize(), "summaries")
@@ -215,7 +218,7 @@ class EdgeService:
         # A vehicle's own word moves its track; the apps look at it with the next scan or signal, or here
         # when nothing else comes: vehicles alone can be in danger too.
         if self.core.on_vehicle_frame(session.session_id, frame, arrived):
-            self._steps.touch()
+            self._steps.touch(soon=False)
 
     def _on_session(self, session: SessionInfo, up: bool) -> None:
         self.core.on_session(session.session_id, up, session.dialect)
@@ -229,13 +232,13 @@ class EdgeService:
     # outputs
 
     def _step(self) -> None:
-        result = self.core.step()
+        result = self.core.decide()
         for cancel in result.cancels:
             self._cancel(cancel)
         flags = Flag.DEGRADED if result.world.degraded else Flag(0)
         for push in sorted(result.pushes, key=lambda push: -push.priority):
             self._push(push, flags)
-        self.units.broadcast(result.downlinks)
+        self.units.broadcast(self.core.compose(result.world))
         self.counters.count("steps")
         self._commit.set()
 
