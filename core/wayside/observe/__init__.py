@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wayside.observe._counters import Counters
+from wayside.observe._faults import Faults
 from wayside.observe._latency import LatencySamples, LatencySummary, timer_lateness
 from wayside.observe._reasons import Reason, WaysideError, all_reasons, stage_of
 from wayside.observe._trace import STAGES, Stage, TraceMark, TraceStep, new_trace_id, stage_durations_ms
@@ -10,6 +11,7 @@ from wayside.observe._trace import STAGES, Stage, TraceMark, TraceStep, new_trac
 __all__ = [
     "STAGES",
     "Counters",
+    "Faults",
     "LatencySamples",
     "LatencySummary",
     "Reason",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 from wayside.asn1.geometry import RoadGeometry
@@ -19,13 +19,15 @@ from wayside.mec.rollup import EventFacts, EventLedger, LedgerSettings, RollupEr
 from wayside.mec.sensors import Scan
 from wayside.mec.site import Site
 from wayside.mec.world import World, WorldModel
-from wayside.observe import Counters
+from wayside.observe import Counters, Faults
 from wayside.records import EventRecord, EventState
 from wayside.rsu import Envelope
 
 APPS: dict[str, type[Any]] = {"vrucw": Vrucw, "rlvw": Rlvw, "hlw": Hlw}
 _SOURCES = {"camera": ObjectSource.CAMERA, "radar": ObjectSource.RADAR, "lidar": ObjectSource.LIDAR}
 _DEFAULT_DIALECT = "csae53-2020"
+# Beyond any sensor's period: dangers that stand are looked at again although nothing has arrived.
+_QUIET_NS = 500_000_000
 
 
 class StepResult(NamedTuple):
@@ -65,12 +67,14 @@ class EdgeCore:
         ]
         self._clock = clock
         self._counters = counters
+        self._faults = Faults(clock, counters)
+        self._stepped = clock.mono()
         self._claims = Claims()
         self._claims.adopt(self.ledger.open_events(), self.plane, clock.mono(), clock.utc())
         self._story = Story(clock)
         self._dialects: dict[str, str] = {}
         source_id = hashlib.blake2b(site.id.encode(), digest_size=8).digest()
-        self._inputs = RadioInputs(self.world, frozenset({source_id[:4]}), clock, counters)
+        self._inputs = RadioInputs(self.world, frozenset({source_id}), clock, counters)
         self._dispatcher = Dispatcher(
             self.plane,
             self.geometry,
@@ -94,9 +98,9 @@ class EdgeCore:
         """A sensor's scan; whether it was used."""
         return self.world.on_scan(scan)
 
-    def on_tscbm(self, data: bytes, arrived: MonoNs, address: str = "") -> None:
-        """A signal controller's datagram."""
-        self.world.on_tscbm(data, arrived=arrived, address=address)
+    def on_tscbm(self, data: bytes, arrived: MonoNs, address: str = "") -> bool:
+        """A signal controller's datagram; whether it was used."""
+        return self.world.on_tscbm(data, arrived=arrived, address=address)
 
     def on_session(self, session: str, up: bool, dialect: str = "") -> None:
         """A vehicle came or went. dialect: of its messages; the site's first where it is not said."""
@@ -126,11 +130,8 @@ class EdgeCore:
     def decide(self) -> StepResult:
         """As `step`, without what is to be broadcast: that may wait until the vehicles are told."""
         world = self.world.snapshot()
-        outputs: list[Output] = []
-        for app in self.apps:
-            outputs.extend(app.step(world))
-            for reason, vehicles in app.silent_because(world).items():
-                self._counters.count(f"{app.name}_silent", reason, by=vehicles)
+        self._stepped = world.mono
+        outputs = [output for app in self.apps for output in self._outputs(app, world)]
         decided = self._clock.mono()
         reports = [output for output in outputs if isinstance(output, HazardReport)]
         self._claims.claim(reports, world.mono, world.now, f"{self.ledger.boot:x}")
@@ -148,12 +149,27 @@ class EdgeCore:
         self._end_lapsed(world.mono)
         return self.compose(world)
 
+    def overdue(self) -> bool:
+        """Whether dangers stand although nothing has arrived for a while: a step must say what has become
+        of them, else they would be broadcast for ever after the last sensor has fallen silent."""
+        quiet = self._clock.mono() - self._stepped >= _QUIET_NS
+        return quiet and bool(self._dispatcher.open_events())
+
     def delivered(self, delivered: DeliveredWarning) -> None:
-        """Put what became of a warning into the record of its event."""
-        self._story.delivered(delivered)
+        """Put what became of a warning into the record of its event; nothing once that is over."""
         event = self.ledger.open_events().get(delivered.subject)
         if event is not None:
+            self._story.delivered(delivered)
             self._observe(delivered.subject, self._story.facts_again(event, delivered.subject))
+
+    def _outputs(self, app: App, world: World) -> Iterator[Output]:
+        """What one app says. A fault in it silences that app for this step, and no other."""
+        said: Sequence[Output] = ()
+        with self._faults.contained(f"app {app.name}"):
+            said = app.step(world)
+            for reason, vehicles in app.silent_because(world).items():
+                self._counters.count(f"{app.name}_silent", reason, by=vehicles)
+        yield from said
 
     def _keep(self, world: World, dispatch: Dispatch) -> None:
         for change in dispatch.events:

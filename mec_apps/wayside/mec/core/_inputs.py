@@ -15,8 +15,9 @@ from wayside.rsu import Envelope
 class RadioInputs:
     """Takes what vehicles and roadside units say into the world.
 
-    own_sources: ids under which this edge itself sends; a message that carries one of them is our own
-    output come back and never a measurement. What is not used is counted under EdgeReason; nothing raises.
+    own_sources: ids of 8 octets under which this edge itself sends; a message whose source begins with one
+    (a TIM's packet id is an octet longer) is our own output come back and never a measurement. What is not
+    used is counted under EdgeReason; nothing raises.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class RadioInputs:
                 )
                 return reason is None
             case SignalStates():
-                self._world.on_signal_states(message, device=envelope.device_id, arrived=envelope.mono_ns)
-                return True
+                return self._world.on_signal_states(
+                    message, device=envelope.device_id, arrived=envelope.mono_ns
+                )
             case RoadEvents():
                 return self._world.on_road_events(
                     message,

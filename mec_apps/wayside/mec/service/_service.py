@@ -22,7 +22,7 @@ from wayside.mec.service._steps import StepTrigger
 from wayside.mec.service._tscbm import ControllerReceiver
 from wayside.mec.service._units import RoadsideUnits
 from wayside.mec.site import Site
-from wayside.observe import Counters, LatencySamples, LatencySummary, timer_lateness
+from wayside.observe import Counters, Faults, LatencySamples, LatencySummary, timer_lateness
 from wayside.records import Body, DeviceRecord, SiteRecord
 from wayside.rsu import Envelope
 from wayside.runtime import BoundedQueue, Full, TaskOwner
@@ -38,6 +38,8 @@ SUMMARY_S = 10.0
 DRAIN_S = 3.0
 # Records that wait for the outbox; far beyond what a site reports while one transaction runs.
 _WAITING_RECORDS = 4_096
+# After so many faults in a row the service ends, to be started anew: what it holds in memory is unsound.
+_GIVE_UP = 50
 
 
 class ServiceSettings(msgspec.Struct, frozen=True):
@@ -70,7 +72,8 @@ class EdgeService:
         self._records: BoundedQueue[tuple[str, Body]] = BoundedQueue(
             _WAITING_RECORDS, Full.DROP_OLDEST, lambda _: counters.count("records_lost_before_outbox")
         )
-        self._steps = StepTrigger(clock, self._step)
+        self._faults = Faults(clock, counters)
+        self._steps = StepTrigger(clock, self._run_step)
         self._ends = AsyncExitStack()
         self._device_states: dict[str, str] = {}
 
@@ -203,16 +206,19 @@ class EdgeService:
     # inputs
 
     def _on_scan(self, scan: Scan) -> None:
-        if self.core.on_scan(scan):
-            self._steps.touch()
+        with self._faults.contained("scan"):
+            if self.core.on_scan(scan):
+                self._steps.touch()
 
     def _on_tscbm(self, data: bytes, arrived: MonoNs, host: str) -> None:
-        self.core.on_tscbm(data, arrived, host)
-        self._steps.touch()
+        with self._faults.contained("tscbm"):
+            if self.core.on_tscbm(data, arrived, host):
+                self._steps.touch()
 
     def _on_envelope(self, envelope: Envelope) -> None:
-        if self.core.on_rsu_envelope(envelope):
-            self._steps.touch()
+        with self._faults.contained("envelope"):
+            if self.core.on_rsu_envelope(envelope):
+                self._steps.touch()
 
     def _on_message(self, session: SessionInfo, frame: bytes, arrived: MonoNs) -> None:
         # A vehicle's own word moves its track; the apps look at it with the next scan or signal, or here
@@ -230,6 +236,10 @@ class EdgeService:
             self._commit.set()
 
     # outputs
+
+    def _run_step(self) -> None:
+        with self._faults.contained("step", give_up=_GIVE_UP):
+            self._step()
 
     def _step(self) -> None:
         result = self.core.decide()
@@ -293,14 +303,18 @@ class EdgeService:
 
     async def _broadcast(self) -> None:
         while True:
-            self.units.broadcast(self.core.broadcast())
+            with self._faults.contained("broadcast", give_up=_GIVE_UP):
+                self.units.broadcast(self.core.broadcast())
+                if self.core.overdue():
+                    self._steps.touch()
             await self.clock.sleep(BROADCAST_S)
 
     async def _show(self, uplink: HttpUplink) -> None:
         groups = lanes_of_groups(self.core.geometry)
         for seq in itertools.count(1):
-            world, events = self.core.world.snapshot(), self.core.open_events()
-            uplink.show(live_view(self.site.id, seq, world, events, self.units.adapters, groups))
+            with self._faults.contained("live view"):
+                world, events = self.core.world.snapshot(), self.core.open_events()
+                uplink.show(live_view(self.site.id, seq, world, events, self.units.adapters, groups))
             await self.clock.sleep(LIVE_S)
 
     async def _watch(self) -> None:
