@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -369,3 +370,60 @@ async def test_another_site_in_the_same_browser_cannot_listen_in(serve: Any, cro
             client.stream("GET", f"{url}/api/live", headers=upgrade | {"origin": url}) as own,
         ):
             assert own.status_code == 101
+
+
+FAR_IN_VIEW = """() => {
+  const box = (name) => document.querySelector(name)?.getBoundingClientRect();
+  const [hazard, map] = [box(".hazard"), box("#map")];
+  return hazard && hazard.left > map.left && hazard.right < map.right;
+}"""
+CHIPS_APART = """() => {
+  const chips = [...document.querySelectorAll(".signal")].map((chip) => chip.getBoundingClientRect());
+  const beside = (a, b) => a.right < b.left + 2 || a.bottom < b.top + 2;
+  const cover = (a, b) => !beside(a, b) && !beside(b, a);
+  return chips.length === 3 && !chips.some((a, n) => chips.slice(n + 1).some((b) => cover(a, b)));
+}"""
+
+
+async def test_a_hazard_down_the_road_is_brought_into_view_or_pointed_at(
+    serve: Any, crossing: Any, optional_part: Callable[[str, bool], None]
+) -> None:
+    now = SystemClock().utc()
+    near = crossing.view(now, 1)
+    lane = near.signals[0].lanes[0]
+    signals = tuple(LiveSignal("12-1", group, "red", 5.0, (lane,)) for group in (1, 2, 3))
+    far = LiveEvent("far-1", "hlw", 2, 38.9976, 117.3120 - 0.0025, now, "", 0, {})
+
+    def view(seq: int) -> bytes:
+        return encode_live(LiveView(crossing.site, now + seq * 100_000_000, seq, (), signals, (), (far,)))
+
+    site = encode_record(Record(RecordId(crossing.site, 1, 1), crossing.site, now, crossing.record()))
+    async with browser(optional_part) as chromium, serve() as url, httpx.AsyncClient(headers=TYPE) as client:
+        assert (await client.post(f"{url}/v1/records", content=encode_records([site]))).status_code == 200
+        watched = Watched(await chromium.new_page(viewport={"width": 1280, "height": 800}))
+        page = watched.page
+        await page.goto(url)
+
+        numbers = itertools.count(2)
+
+        async def until(truth: str) -> None:
+            for _ in range(100):
+                await client.post(f"{url}/v1/live", content=view(next(numbers)))
+                if await page.evaluate(truth):
+                    return
+                await page.wait_for_timeout(100)
+            pytest.fail(f"never true: {truth}")
+
+        await until(FAR_IN_VIEW)
+        await until(CHIPS_APART)
+        await until("() => document.querySelectorAll('.far').length === 0")
+        # Who moves the map keeps it; the hazard is then pointed at.
+        await page.mouse.move(700, 300)
+        await page.mouse.down()
+        await page.mouse.move(100, 300, steps=4)
+        await page.mouse.up()
+        await until("() => document.querySelectorAll('.far').length === 1")
+        await page.locator(".far").click()
+        await until(FAR_IN_VIEW)
+        assert await page.locator(".card[data-chosen='true']").count() == 1
+        assert [text for text in watched.complaints if "404" not in text] == []

@@ -7,6 +7,12 @@ import { duration, named, t } from "./text.mjs";
 
 // What is shown of the ways to an intersection at first.
 const APPROACH_M = 48;
+// Pixels a signal's chip takes, and that a hazard must be inside the map's edge to count as seen.
+const CHIP = [54, 25];
+const EDGE = 20;
+const POINTER = 26;
+// How long the view stays wide after the last hazard.
+const STAY_WIDE_MS = 5000;
 const EMPTY = { type: "FeatureCollection", features: [] };
 const COLOURS = {
   dark: {
@@ -75,6 +81,10 @@ export class SiteMap {
     this.stops = new Map();
     this.view = null;
     this.fitted = false;
+    this.moved = false;
+    this.wideUntil = null;
+    this.far = new Map();
+    this.onSelect = onSelect;
     this.latDeg = 0;
     this.map = new MapView({
       container,
@@ -91,6 +101,8 @@ export class SiteMap {
     this.rsus = new Markers(this.map, () => element("rsu", ICONS.rsu), dressRsu);
     this.hazards = new Markers(this.map, (item) => makeHazard(item, onSelect), dressHazard);
     this.map.on("zoomend", () => this.#redraw());
+    this.map.on("movestart", (event) => (this.moved ||= Boolean(event.originalEvent)));
+    this.map.on("move", () => this.#pointAtFar());
     const resize = new ResizeObserver(() => this.map.resize());
     resize.observe(container);
   }
@@ -155,6 +167,7 @@ export class SiteMap {
     this.lanes = cleanLanes(collection);
     this.stops = stopLines(this.lanes);
     this.fitted = false;
+    this.moved = false;
     if (this.loaded) this.#drawLanes();
     this.fit();
     this.#redraw();
@@ -177,12 +190,13 @@ export class SiteMap {
     this.map.getSource("junctions").setData({ type: "FeatureCollection", features: junctions(this.lanes) });
   }
 
-  /** Bring the intersections into view, or with `whole` all lanes. */
-  fit(whole = false, animate = false) {
+  /** Bring the intersections and `also` these places into view, or with `whole` all lanes. */
+  fit(whole = false, animate = false, also = []) {
+    this.moved = whole;
     const lanes = this.lanes.flatMap((lane) => lane.geometry.coordinates);
     const middle = junctions(this.lanes).flatMap((junction) => junction.geometry.coordinates[0]);
     const people = (this.view?.participants ?? []).map((p) => [p.lon_deg, p.lat_deg]);
-    const bounds = (!whole && boundsOf(middle, APPROACH_M)) || boundsOf(lanes) || boundsOf(people, APPROACH_M);
+    const bounds = (!whole && middle.length && boundsOf([...middle, ...also], APPROACH_M)) || boundsOf(lanes) || boundsOf(people, APPROACH_M);
     if (!bounds) return;
     this.fitted = true;
     const smooth = animate && !matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -191,6 +205,7 @@ export class SiteMap {
 
   /** Bring a hazard into view, when it is not. */
   look(lon, lat) {
+    this.moved = true;
     const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.map.easeTo({ center: [lon, lat], zoom: Math.max(this.map.getZoom(), 18), duration: smooth ? 500 : 0 });
   }
@@ -203,6 +218,8 @@ export class SiteMap {
     this.hazards.set(
       view.events.map((item) => ({ key: item.event_id, at: [item.lon_deg, item.lat_deg], item: { ...item, edgeNowMs } })),
     );
+    this.#follow(view.events);
+    this.#pointAtFar();
     this.rsus.set(view.rsus.map((item) => ({ key: item.device_id, at: [item.lon_deg, item.lat_deg], item })));
     this.#showSignals(view.signals);
     if (!this.loaded) return;
@@ -223,6 +240,7 @@ export class SiteMap {
       labels.push({ key: `${item.intersection}/${item.signal_group}`, at, item });
     }
     this.signals.set(labels);
+    this.#spreadSignals();
     if (!this.loaded) return;
     const features = [...this.stops].map(([lane, line]) => ({
       type: "Feature",
@@ -235,12 +253,82 @@ export class SiteMap {
     this.map.getSource("stops").setData({ type: "FeatureCollection", features });
   }
 
+  /** Move apart the signals that would cover one another, outward from the middle of all. */
+  #spreadSignals() {
+    const chips = [...this.signals.there.values()].map((marker) => {
+      const { x, y } = this.map.project(marker.getLngLat());
+      return { marker, x, y };
+    });
+    const middle = chips.reduce((sum, chip) => sum + chip.y / chips.length, 0);
+    chips.sort((a, b) => Math.abs(a.y - middle) - Math.abs(b.y - middle));
+    const placed = [];
+    for (const chip of chips) {
+      let y = chip.y;
+      for (let tries = 0; tries < 3; tries += 1) {
+        const other = placed.find((p) => Math.abs(p.x - chip.x) < CHIP[0] && Math.abs(p.y - y) < CHIP[1] - 1);
+        if (!other) break;
+        y = other.y + (chip.y < middle ? -CHIP[1] : CHIP[1]);
+      }
+      placed.push({ x: chip.x, y });
+      chip.marker.setOffset([0, Math.round(y - chip.y)]);
+    }
+  }
+
+  #seen(item) {
+    const { clientWidth: wide, clientHeight: high } = this.map.getContainer();
+    const { x, y } = this.map.project([item.lon_deg, item.lat_deg]);
+    return x >= EDGE && y >= EDGE && x <= wide - EDGE && y <= high - EDGE;
+  }
+
+  /** Widen the view to hold every hazard, and narrow it later, unless somebody has moved the map. */
+  #follow(events) {
+    if (this.moved || !this.fitted || this.map.isMoving()) return;
+    const now = performance.now();
+    if (events.some((item) => !this.#seen(item))) {
+      this.fit(false, true, events.map((item) => [item.lon_deg, item.lat_deg]));
+      this.wideUntil = now + STAY_WIDE_MS;
+    } else if (this.wideUntil !== null) {
+      if (events.length) this.wideUntil = now + STAY_WIDE_MS;
+      if (now < this.wideUntil) return;
+      this.wideUntil = null;
+      this.fit(false, true);
+    }
+  }
+
+  /** Keep a pointer at the map's edge for each hazard that is out of view. */
+  #pointAtFar() {
+    const container = this.map.getContainer();
+    const far = new Map((this.view?.events ?? []).filter((item) => !this.#seen(item)).map((item) => [item.event_id, item]));
+    for (const [id, node] of this.far) {
+      if (far.has(id)) continue;
+      node.remove();
+      this.far.delete(id);
+    }
+    for (const [id, item] of far) {
+      let node = this.far.get(id);
+      if (!node) {
+        node = makePointer(id, this.onSelect);
+        container.append(node);
+        this.far.set(id, node);
+      }
+      const at = this.map.project([item.lon_deg, item.lat_deg]);
+      const x = Math.min(Math.max(at.x, POINTER), container.clientWidth - POINTER);
+      const y = Math.min(Math.max(at.y, POINTER), container.clientHeight - POINTER);
+      node.style.translate = `${x}px ${y}px`;
+      node.firstChild.style.rotate = `${Math.atan2(at.y - y, at.x - x)}rad`;
+      node.dataset.severity = item.severity;
+      node.title = t("hazard.far", { kind: named(`kind.${item.kind}`, item.kind.toUpperCase()) });
+      node.setAttribute("aria-label", node.title);
+    }
+  }
+
   /** Forget a site's picture before another one is shown. */
   clear() {
     this.view = null;
     this.setLanes(EMPTY);
     this.drawnStops = null;
     for (const markers of [this.signals, this.rsus, this.hazards]) markers.set([]);
+    this.#pointAtFar();
     if (this.loaded) {
       for (const name of ["junctions", "lanes", "stops", "participants"]) this.map.getSource(name).setData(EMPTY);
     }
@@ -272,6 +360,15 @@ function makeHazard(item, onSelect) {
   });
   // When this danger was first painted, for those who measure it.
   requestAnimationFrame(() => setTimeout(() => performance.mark(`hazard:${item.event_id}`)));
+  return node;
+}
+
+function makePointer(id, onSelect) {
+  const node = document.createElement("button");
+  node.type = "button";
+  node.className = "far";
+  node.innerHTML = `<i></i>${ICONS.hazard}`;
+  node.addEventListener("click", () => onSelect(id));
   return node;
 }
 
