@@ -299,10 +299,10 @@ class Place:
         write_site(SITE_FILE, self.site_file, self.ports, self.centre.url)
 
     @asynccontextmanager
-    async def edge(self) -> AsyncIterator[EdgeService]:
-        """The edge's service on this loop."""
+    async def edge(self, drain_s: float = 5.0) -> AsyncIterator[EdgeService]:
+        """The edge's service on this loop. drain_s: how long its end waits for the centre."""
         service = EdgeService(
-            load_site(self.site_file), CLOCK, Counters(), ServiceSettings(summary_s=2.0, drain_s=5.0)
+            load_site(self.site_file), CLOCK, Counters(), ServiceSettings(summary_s=2.0, drain_s=drain_s)
         )
         await service.start()
         try:
