@@ -44,7 +44,7 @@ class Wireless(Adapter):
         super().__init__(config, clock, counters, on_delivery, seed=1)
         self.taken: list[Delivery] = []
         self.open_fails = 0
-        self.send_fails: RsuError | None = None
+        self.send_fails: Exception | None = None
         self.opened = 0
         self.shut = 0
 
@@ -249,6 +249,21 @@ async def test_a_failed_sending_ends_as_its_reason_says(clock: VirtualClock) -> 
         delivery = adapter.send(tim(clock), ttl_ms=500)
         await turn()
         assert (delivery.state, delivery.reason) == (state, reason)
+    await adapter.close()
+
+
+async def test_a_fault_in_sending_does_not_end_the_sending(clock: VirtualClock) -> None:
+    adapter = device(clock)
+    assert await adapter.connect()
+    adapter.send_fails = KeyError("of ours")
+    broken = adapter.send(tim(clock), ttl_ms=500)
+    await turn()
+    assert (broken.state, broken.reason) == (DeliveryState.OFFLINE_DROPPED, RsuReason.UNREACHABLE)
+    adapter.send_fails = None
+    after = adapter.send(tim(clock), ttl_ms=500)
+    await pass_time(clock, 0.2)
+    assert after.state is DeliveryState.SENT
+    assert adapter.counters.value("faults", "rsu transmit") == 1
     await adapter.close()
 
 

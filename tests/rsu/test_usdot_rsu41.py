@@ -343,3 +343,17 @@ def test_no_device_can_do_more_than_the_vendors_record_says() -> None:
         assert set(can.dialects) <= set(CEILING.dialects)
         assert can.ack <= CEILING.ack
         assert all(limit <= CEILING.limit_bytes(name) for name, limit in can.max_bytes.items())
+
+
+async def test_nothing_counts_as_sent_on_a_socket_that_is_gone(spat_frames: list[bytes]) -> None:
+    async with linked(reconnect_first_s=0.01) as (adapter, _):
+        for transport in adapter._senders.values():
+            transport.abort()
+        message = downlink(adapter.clock, "SPAT", spat_frames[0], dialect="j2735-2024")
+        sent = asyncio.Event()
+        adapter.on_delivery = lambda d: sent.set() if d.state is DeliveryState.SENT else None
+        lost = adapter.send(message, ttl_ms=1_000, key="a")
+        again = adapter.send(message, ttl_ms=1_000, key="b")
+        await asyncio.wait_for(sent.wait(), 3.0)
+        assert (lost.state, lost.reason) == (DeliveryState.OFFLINE_DROPPED, RsuReason.OFFLINE)
+        assert again.state is DeliveryState.SENT

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from wayside.observe._containment import Containment
 from wayside.observe._counters import Counters
-from wayside.observe._faults import Faults
 from wayside.observe._latency import LatencySamples, LatencySummary, timer_lateness
 from wayside.observe._reasons import Reason, WaysideError, all_reasons, stage_of
 from wayside.observe._trace import STAGES, Stage, TraceMark, TraceStep, new_trace_id, stage_durations_ms
 
 __all__ = [
     "STAGES",
+    "Containment",
     "Counters",
-    "Faults",
     "LatencySamples",
     "LatencySummary",
     "Reason",

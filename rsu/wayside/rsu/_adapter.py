@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from wayside.clock import Clock, MonoNs
-from wayside.observe import Counters
+from wayside.observe import Containment, Counters
 from wayside.rsu._config import DeviceConfig
 from wayside.rsu._delivery import STATE_OF_REASON, Delivery, SendQueue
 from wayside.rsu._envelope import DeviceEvent, Direction, Envelope
@@ -72,6 +72,7 @@ class Adapter(abc.ABC):
             first_s=config.reconnect_first_s, ceiling_s=config.reconnect_ceiling_s, seed=seed
         )
         now = clock.mono()
+        self._containment = Containment(clock, counters)
         self._budget = RateBudget(config.sends_per_s, config.sends_per_s / 5, now)
         self._uplink_budget = RateBudget(config.uplink_per_s, config.uplink_per_s / 2, now)
         self._queue = SendQueue(config.send_queue)
@@ -338,10 +339,15 @@ class Adapter(abc.ABC):
             await self._send_one(delivery)
 
     async def _send_one(self, delivery: Delivery) -> None:
-        try:
-            reached = await self._transmit(delivery)
-        except RsuError as error:
-            self._end(delivery, error.reason, str(error))
+        reached: DeliveryState | None = None
+        with self._containment.around("rsu transmit"):
+            try:
+                reached = await self._transmit(delivery)
+            except RsuError as error:
+                self._end(delivery, error.reason, str(error))
+                return
+        if reached is None:
+            self._end(delivery, RsuReason.UNREACHABLE, "a fault of the adapter")
             return
         self._sent += 1
         self.counters.count("rsu_sent", delivery.message)

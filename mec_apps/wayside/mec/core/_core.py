@@ -19,7 +19,7 @@ from wayside.mec.rollup import EventFacts, EventLedger, LedgerSettings, RollupEr
 from wayside.mec.sensors import Scan
 from wayside.mec.site import Site
 from wayside.mec.world import World, WorldModel
-from wayside.observe import Counters, Faults
+from wayside.observe import Containment, Counters
 from wayside.records import EventRecord, EventState
 from wayside.rsu import Envelope
 
@@ -67,7 +67,7 @@ class EdgeCore:
         ]
         self._clock = clock
         self._counters = counters
-        self._faults = Faults(clock, counters)
+        self._containment = Containment(clock, counters)
         self._stepped = clock.mono()
         self._claims = Claims()
         self._claims.adopt(self.ledger.open_events(), self.plane, clock.mono(), clock.utc())
@@ -165,7 +165,7 @@ class EdgeCore:
     def _outputs(self, app: App, world: World) -> Iterator[Output]:
         """What one app says. A fault in it silences that app for this step, and no other."""
         said: Sequence[Output] = ()
-        with self._faults.contained(f"app {app.name}"):
+        with self._containment.around(f"app {app.name}"):
             said = app.step(world)
             for reason, vehicles in app.silent_because(world).items():
                 self._counters.count(f"{app.name}_silent", reason, by=vehicles)

@@ -22,7 +22,7 @@ from wayside.mec.service._steps import StepTrigger
 from wayside.mec.service._tscbm import ControllerReceiver
 from wayside.mec.service._units import RoadsideUnits
 from wayside.mec.site import Site
-from wayside.observe import Counters, Faults, LatencySamples, LatencySummary, timer_lateness
+from wayside.observe import Containment, Counters, LatencySamples, LatencySummary, timer_lateness
 from wayside.records import Body, DeviceRecord, SiteRecord
 from wayside.rsu import Envelope
 from wayside.runtime import BoundedQueue, Full, TaskOwner
@@ -72,7 +72,7 @@ class EdgeService:
         self._records: BoundedQueue[tuple[str, Body]] = BoundedQueue(
             _WAITING_RECORDS, Full.DROP_OLDEST, lambda _: counters.count("records_lost_before_outbox")
         )
-        self._faults = Faults(clock, counters)
+        self._containment = Containment(clock, counters)
         self._steps = StepTrigger(clock, self._run_step)
         self._ends = AsyncExitStack()
         self._device_states: dict[str, str] = {}
@@ -206,17 +206,17 @@ class EdgeService:
     # inputs
 
     def _on_scan(self, scan: Scan) -> None:
-        with self._faults.contained("scan"):
+        with self._containment.around("scan"):
             if self.core.on_scan(scan):
                 self._steps.touch()
 
     def _on_tscbm(self, data: bytes, arrived: MonoNs, host: str) -> None:
-        with self._faults.contained("tscbm"):
+        with self._containment.around("tscbm"):
             if self.core.on_tscbm(data, arrived, host):
                 self._steps.touch()
 
     def _on_envelope(self, envelope: Envelope) -> None:
-        with self._faults.contained("envelope"):
+        with self._containment.around("envelope"):
             if self.core.on_rsu_envelope(envelope):
                 self._steps.touch()
 
@@ -238,7 +238,7 @@ class EdgeService:
     # outputs
 
     def _run_step(self) -> None:
-        with self._faults.contained("step", give_up=_GIVE_UP):
+        with self._containment.around("step", give_up=_GIVE_UP):
             self._step()
 
     def _step(self) -> None:
@@ -303,7 +303,7 @@ class EdgeService:
 
     async def _broadcast(self) -> None:
         while True:
-            with self._faults.contained("broadcast", give_up=_GIVE_UP):
+            with self._containment.around("broadcast", give_up=_GIVE_UP):
                 self.units.broadcast(self.core.broadcast())
                 if self.core.overdue():
                     self._steps.touch()
@@ -312,7 +312,7 @@ class EdgeService:
     async def _show(self, uplink: HttpUplink) -> None:
         groups = lanes_of_groups(self.core.geometry)
         for seq in itertools.count(1):
-            with self._faults.contained("live view"):
+            with self._containment.around("live view"):
                 world, events = self.core.world.snapshot(), self.core.open_events()
                 uplink.show(live_view(self.site.id, seq, world, events, self.units.adapters, groups))
             await self.clock.sleep(LIVE_S)

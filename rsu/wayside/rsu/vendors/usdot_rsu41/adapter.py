@@ -151,8 +151,11 @@ class UsdotRsu41(Adapter):
         text = build_text(msgspec.structs.replace(forward, **changes))
         port = config.port_by_message.get(envelope.message, config.port)
         transport = self._senders.get(port)
-        if transport is None:
-            raise RsuError(RsuReason.OFFLINE, "no socket is open", where=self.device_id)
+        if transport is None or transport.is_closing():
+            # Octets given to a socket that is gone are gone too: that is not SENT.
+            error = RsuError(RsuReason.OFFLINE, "no socket is open", where=self.device_id)
+            self._lost(error)
+            raise error
         transport.sendto(text)
         return DeliveryState.SENT
 

@@ -5,40 +5,40 @@ import logging
 import pytest
 
 from wayside.clock import VirtualClock
-from wayside.observe import Counters, Faults
+from wayside.observe import Containment, Counters
 
 
-def trip(faults: Faults, place: str, give_up: int = 0) -> None:
-    with faults.contained(place, give_up=give_up):
+def trip(containment: Containment, place: str, give_up: int = 0) -> None:
+    with containment.around(place, give_up=give_up):
         raise ZeroDivisionError(place)
 
 
 def test_a_fault_ends_where_it_is_contained_and_is_counted() -> None:
     clock, counters = VirtualClock(), Counters()
-    faults = Faults(clock, counters)
+    containment = Containment(clock, counters)
     for _ in range(500):
-        trip(faults, "step")
+        trip(containment, "step")
     assert counters.counts() == {"faults": {"step": 500}}
 
 
 def test_a_place_is_logged_once_in_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
     clock = VirtualClock()
-    faults = Faults(clock, Counters())
+    containment = Containment(clock, Counters())
     with caplog.at_level(logging.ERROR):
         for _ in range(100):
-            trip(faults, "step")
+            trip(containment, "step")
             clock.advance(0.15)
     assert len(caplog.records) == 2
 
 
 def test_faults_in_a_row_are_let_through_where_that_is_asked_for() -> None:
-    faults = Faults(VirtualClock(), Counters())
+    containment = Containment(VirtualClock(), Counters())
     for _ in range(2):
-        trip(faults, "step", give_up=3)
-    with faults.contained("step", give_up=3):
+        trip(containment, "step", give_up=3)
+    with containment.around("step", give_up=3):
         pass
     for _ in range(2):
-        trip(faults, "step", give_up=3)
-    trip(faults, "another", give_up=3)
+        trip(containment, "step", give_up=3)
+    trip(containment, "another", give_up=3)
     with pytest.raises(ZeroDivisionError):
-        trip(faults, "step", give_up=3)
+        trip(containment, "step", give_up=3)

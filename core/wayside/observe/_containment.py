@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 _LOG_EVERY_NS = 10_000_000_000
 
 
-class Faults:
+class Containment:
     """Contains faults of our own, so that one input or one part that trips over ends nobody else's work.
 
     Each is counted under `faults` by its place and logged with its trace, a place at most once in 10 s.
@@ -24,7 +24,7 @@ class Faults:
         self._logged: dict[str, MonoNs] = {}
 
     @contextmanager
-    def contained(self, place: str, *, give_up: int = 0) -> Iterator[None]:
+    def around(self, place: str, *, give_up: int = 0) -> Iterator[None]:
         """Run a block; what it raises ends here. place: one of a small fixed set.
 
         give_up: so many faults of a place in a row are let through, as it will not mend by itself; 0 never.
