@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from wayside.clock import MonoNs, UtcNs
-from wayside.link import Advice, CancelReason, Severity, Warning, WarningKind
+from wayside.link import Action, Advice, CancelReason, Severity, Warning, WarningKind
 
 if TYPE_CHECKING:
     from wayside.asn1.messages import Message
@@ -65,6 +65,21 @@ class ReceivedWarning(msgspec.Struct, frozen=True):
     def severity(self) -> Severity:
         """How much is at stake."""
         return self.warning.severity
+
+    @property
+    def action(self) -> Action:
+        """What the driver should do."""
+        return self.warning.action
+
+    @property
+    def distance_m(self) -> float | None:
+        """From the vehicle to the danger along its way, metres, at `created`; None where it is not known."""
+        return self.warning.distance_m
+
+    @property
+    def time_to_conflict_s(self) -> float | None:
+        """Time to the conflict at `created`, seconds; None for a standing hazard."""
+        return self.warning.time_to_conflict_s
 
     @property
     def trace_id(self) -> str:

@@ -78,6 +78,10 @@ class _Demo:
         url = await self._start_centre()
         ports = choose_ports(args.site, any_free=args.any_ports)
         link_token, sensor_token = secrets.token_hex(16), secrets.token_hex(16)
+        # For vehicles of the user's own; everything listens on the loopback, and the token ends with the run.
+        token_file = self._run / "link.token"
+        token_file.touch(mode=0o600)
+        token_file.write_text(f"{link_token}\n", "utf-8")
         site_file = self._run / "site.yaml"
         write_site(args.site, site_file, ports, url)
         stage = Stage(
@@ -101,6 +105,7 @@ class _Demo:
             await stage.open()
             await edge.first_line()
             _say(f"live map: {url}  (Ctrl-C ends)")
+            _say(f"vehicle link: ws://127.0.0.1:{ports.link}/, token in {token_file}")
             watch = asyncio.create_task(edge.ended(), name="edge")
             watch.add_done_callback(lambda _: self._stop.set())
             took_s = await stage.run(self._stop, args.duration)
@@ -121,6 +126,7 @@ class _Demo:
         for fault in found:
             _say(f"not sound: {fault}")
         _say(f"report: {path}")
+        _say(f"wayside trace still works while this runs: wayside cloud --data {self._run / 'centre'}")
         return 1 if found else 0
 
     async def _start_centre(self) -> str:
@@ -151,7 +157,7 @@ class _Demo:
         """The scripted conflicts of this run's seeds in lockstep, in two processes of low priority."""
         played = stage.scenes_played
         rounds = self._args.seeds or max(1, min(_MOST_SEEDS, min(played[s.value] for s in _SCRIPTED)))
-        _say(f"comparing without and with warnings in lockstep, {rounds} seed(s) …")
+        _say(f"comparing without and with warnings in lockstep, {rounds} seed(s) … (Ctrl-C skips it)")
         gate = asyncio.Semaphore(2)
 
         async def one(scenario: Scenario) -> Comparison:
