@@ -17,6 +17,7 @@ from wayside.mec.linkserver import LinkServer, Outgoing, SessionInfo
 from wayside.mec.rollup import EventLedger, HttpUplink, Outbox, OutboxSettings, RollupError, UplinkSettings
 from wayside.mec.sensors import Scan, ScanIntake
 from wayside.mec.sensors.receivers import UdpSensorReceiver, WebSocketSensorReceiver
+from wayside.mec.service._host_clock import ClockWatch, kernel_clock_error_ms
 from wayside.mec.service._report import SummaryWindow
 from wayside.mec.service._steps import StepTrigger
 from wayside.mec.service._tscbm import ControllerReceiver
@@ -76,6 +77,12 @@ class EdgeService:
         self._steps = StepTrigger(clock, self._run_step)
         self._ends = AsyncExitStack()
         self._device_states: dict[str, str] = {}
+        clocks = site.model.clock
+        self._host_clock = (
+            ClockWatch(kernel_clock_error_ms, clocks.max_error_ms, counters)
+            if clocks.error == "kernel"
+            else None
+        )
 
     async def start(self) -> None:
         """Open everything. Raises SiteError for a missing secret or certificate, RollupError for the disk,
@@ -108,6 +115,7 @@ class EdgeService:
         if adopted:
             _log.info("goes on with %d event(s) left open by the run before", adopted)
         self.core = EdgeCore(site, clock, counters, ledger=ledger)
+        self._look_at_clock()
         # The first step builds what the apps derive from the map: now, not when the first danger comes.
         self.core.decide()
         self._window = SummaryWindow(clock, counters)
@@ -319,6 +327,7 @@ class EdgeService:
 
     async def _watch(self) -> None:
         while True:
+            self._look_at_clock()
             for status in self.core.world.health():
                 self._tell_state(status.sensor_id, status.kind, status.health.value)
             for adapter in self.units.adapters.values():
@@ -332,6 +341,10 @@ class EdgeService:
                     config.lon_deg,
                 )
             await self.clock.sleep(WATCH_S)
+
+    def _look_at_clock(self) -> None:
+        if self._host_clock is not None:
+            self.core.world.clock_error_ms = self._host_clock.look()
 
     def _tell_state(
         self,

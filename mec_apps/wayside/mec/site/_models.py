@@ -210,8 +210,11 @@ class Outbox(Model):
 
 
 class Clocks(Model):
-    """max_error_ms: of this host's UTC; beyond it UTC-stamped radio messages stop (T/CSAE 159)."""
+    """max_error_ms: of this host's UTC; beyond it UTC-stamped radio messages stop (T/CSAE 159). error: kernel
+    asks the kernel how far its time service (NTP, PTP) keeps the clock; trusted takes it for good, for hosts
+    whose clock something else keeps."""
 
+    error: Literal["kernel", "trusted"] = "kernel"
     max_error_ms: Annotated[float, Field(gt=0.0, le=60_000.0)] = 150.0
 
 

@@ -115,8 +115,7 @@ class ReportedHazard(NamedTuple):
 class World(msgspec.Struct, frozen=True):
     """Snapshot of one step; nothing in it changes afterwards.
 
-    now, mono: its instant. clock_error_ms: estimated error of this host's UTC. degraded: the clock error
-    is beyond what UTC-stamped messages allow.
+    now, mono: its instant. degraded: the error of this host's UTC is beyond what UTC-stamped messages allow.
     """
 
     now: UtcNs
