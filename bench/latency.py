@@ -185,9 +185,7 @@ class Vehicles:
                 TraceMark(Stage.RECEIVED, received.received),
                 TraceMark(Stage.CALLED, called),
             )
-            self.first.append(
-                {**stage_durations_ms(marks), "total": (called - warning.marks[0].at_ns) / 1e6}
-            )
+            self.first.append({**stage_durations_ms(marks), "total": (called - warning.marks[0].at_ns) / 1e6})
             self.kinds[warning.kind.value] = self.kinds.get(warning.kind.value, 0) + 1
 
         return warned
@@ -499,9 +497,8 @@ def main() -> int:
             )
         )
     else:
-        print(
-            f"median of {len(runs)}: p99 is {median:.2f} ms above the timers' (goal {GOAL_MS:g}): {good and 'met' or 'missed'}"
-        )
+        word = "met" if good else "missed"
+        print(f"median of {len(runs)}: p99 {median:.2f} ms above the timers' (goal {GOAL_MS:g}): {word}")
     return 0 if good else 1
 
 

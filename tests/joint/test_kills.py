@@ -1,5 +1,5 @@
-"""The edge is killed in mid-run, again and again: what it had written is at the centre once, and what was open
-goes on as the same event.
+"""The edge is killed in mid-run, again and again: what it had written is at the centre once, and what was
+open goes on as the same event.
 
 WAYSIDE_KILLS sets how many kills (5); seeds are printed.
 """
