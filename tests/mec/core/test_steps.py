@@ -26,6 +26,7 @@ class Says:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.track = 1
         self.stands = True
         self.breaks = False
 
@@ -36,7 +37,7 @@ class Says:
         report = HazardReport(
             self.name,
             WarningKind.HAZARDOUS_LOCATION,
-            f"{self.name}/1",
+            f"{self.name}/{self.track}",
             Severity.ADVISE,
             *(0.0, 0.0),
             Action.SLOW_DOWN,
@@ -94,6 +95,19 @@ def test_a_danger_does_not_stand_for_ever_when_nothing_arrives_any_more(edge: Ed
     assert not edge.core.overdue()
     edge.core.broadcast()
     assert edge.core.open_events() == []
+
+
+def test_a_danger_whose_track_breaks_goes_on_without_a_cancel(edge: Edge) -> None:
+    edge.core.step()
+    events = edge.core.open_events()
+    open_before = edge.core._dispatcher.open_events()
+    for app in edge.says:
+        app.track = 2
+    edge.clock.advance(0.1)
+    result = edge.core.step()
+    assert edge.core.open_events() == events
+    assert [e.event_id for e in edge.core._dispatcher.open_events()] == [e.event_id for e in open_before]
+    assert result.cancels == ()
 
 
 def test_a_receipt_that_comes_after_the_end_leaves_nothing_behind(edge: Edge) -> None:

@@ -5,6 +5,8 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from wayside.asn1.geometry import RoadGeometry
 from wayside.asn1.messages import ObjectSource, Position
 from wayside.clock import Clock, MonoNs
@@ -80,7 +82,7 @@ class EdgeCore:
             self.geometry,
             counters,
             clock,
-            lambda s: self.ledger.identity(self._claims.name_of(s)),
+            self.ledger.identity,
         )
         reference = site.road_map.intersections[0].reference
         self._downlinks = Downlinks(
@@ -135,7 +137,8 @@ class EdgeCore:
         decided = self._clock.mono()
         reports = [output for output in outputs if isinstance(output, HazardReport)]
         self._claims.claim(reports, world.mono, world.now, f"{self.ledger.boot:x}")
-        dispatch = self._dispatcher.dispatch(world, outputs, decided)
+        named = [self._named(output) for output in outputs]
+        dispatch = self._dispatcher.dispatch(world, named, decided)
         self._keep(world, dispatch)
         return StepResult(world, dispatch.pushes, dispatch.cancels, ())
 
@@ -171,11 +174,18 @@ class EdgeCore:
                 self._counters.count(f"{app.name}_silent", reason, by=vehicles)
         yield from said
 
+    def _named(self, output: Output) -> Output:
+        """A report under the name of its event, so that a danger whose track breaks is neither called off
+        nor begun anew; advice as it is."""
+        if isinstance(output, HazardReport):
+            return msgspec.structs.replace(output, subject=self._claims.name_of(output.subject))
+        return output
+
     def _keep(self, world: World, dispatch: Dispatch) -> None:
         for change in dispatch.events:
             if change.state is EventState.CLOSED:
                 continue
-            subject = self._claims.name_of(change.report.subject)
+            subject = change.report.subject
             self._story.tell(subject, change.trace)
             for step in change.trace:
                 if step.name == "selection":
