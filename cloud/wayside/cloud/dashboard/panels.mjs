@@ -182,7 +182,7 @@ function Equipment({ page }) {
   if (!all.length) return html`<p class="calm">${t("equipment.none")}</p>`;
   return html`<ul class="rows ${page.connection === "live" ? "" : "past"}">
     ${all.map((device) => html`
-      <li key=${device.id} data-health=${health(device.state)}>
+      <li key=${device.id} class=${device.heard ? "" : "slim"} data-health=${health(device.state)}>
         <i></i>
         <div><strong>${device.id}</strong><small>${[device.what, device.vendor].filter(Boolean).join(" · ")}</small></div>
         <div class="end"><b>${named(`device_state.${device.state}`, device.state)}</b><small>${device.heard}</small><small>${device.traffic}</small></div>

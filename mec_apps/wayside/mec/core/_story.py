@@ -43,9 +43,7 @@ class Story:
                     {**about, "outcome": delivered.outcome.value, **latency, **total},
                 )
             )
-            self._latency_ms.setdefault(
-                delivered.subject, {**delivered.latency_ms, "total": delivered.total_ms or 0.0}
-            )
+            self._latency_ms.setdefault(delivered.subject, delivered.latency_ms)
         else:
             steps.append(
                 TraceStep("callback", self._clock.utc(), {**about, "outcome": delivered.outcome.value})
