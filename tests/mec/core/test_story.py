@@ -26,7 +26,10 @@ def test_the_latency_of_a_record_is_by_stage_and_nothing_else() -> None:
     assert delivered is not None
     story = Story(clock)
     story.delivered(delivered)
-    event = EventRecord("e", "hlw", 3, "open", 1, clock.utc(), None, 0.0, 0.0, "", {}, 1, "t", {}, ())
+    event = EventRecord(
+        event_id="e", revision=1, state="open", kind="hlw", severity=3, lat_deg=0.0, lon_deg=0.0,
+        opened_utc_ns=clock.utc(), closed_utc_ns=None, app="hlw", trace_id="t",
+    )  # fmt: skip
     told = story.facts_again(event, "hlw/1").latency_ms
     assert set(told) == set(STAGES[1:])
     assert sum(told.values()) == pytest.approx(7.0)
