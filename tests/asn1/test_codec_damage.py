@@ -12,16 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wayside.asn1 import CodecReason, DecodeError, EncodeError, dialects, load
+from wayside.asn1.samples import Samples
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SEED = 20260
 ROUNDS = 40
+FRAMES = 6
 
 
 def frames(dialect: str) -> list[bytes]:
+    """The real messages of a dialect, and made ones where there are few."""
     name = "csae.json" if dialect.startswith("csae") else "j2735.json"
     entries: list[dict[str, Any]] = json.loads((VECTORS / name).read_text("utf-8"))
-    return [bytes.fromhex(entry["hex"]) for entry in entries if entry["dialect"] == dialect]
+    real = [bytes.fromhex(entry["hex"]) for entry in entries if entry["dialect"] == dialect]
+    messages = load(dialect)
+    made = [Samples(messages.table, Random(seed)).of("MessageFrame") for seed in range(FRAMES - len(real))]
+    return [*real, *(messages.encode(value) for value in made)]
 
 
 def hold(dialect: str, octets: bytes) -> bool:
@@ -70,7 +76,7 @@ def test_spliced_messages(dialect: str) -> None:
 @given(octets=st.binary(max_size=120))
 def test_random_octets(dialect: str, octets: bytes) -> None:
     hold(dialect, octets)
-    for head in (b"\x00\x12", b"\x00\x14", b"\x10", b"\x40"):
+    for head in (b"\x00\x12", b"\x00\x14", b"\x10", b"\x40", b"\x80\x7f\x00\x0c\x7c"):
         hold(dialect, head + octets)
 
 
