@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wayside.asn1 import load
+from wayside.asn1 import dialects, load
 from wayside.cli import main
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -150,6 +150,9 @@ def test_dialects(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["asn1", "dialects"]) == 0
     out = capsys.readouterr().out
     assert "csae53-2020" in out and "SAE J2735 (2024-09)" in out and "162 types" in out
+    for dialect in dialects():
+        assert f"\n{dialect:<14}{load(dialect).title}\n" in f"\n{out}"
+        assert f"\n{'':<14}{load(dialect).status}\n" in out
     assert main(["asn1", "dialects", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["dialect"] for row in rows] == sorted(row["dialect"] for row in rows)

@@ -29,7 +29,7 @@ def test_all_messages_of_our_dialects_are_there() -> None:
     count = {
         name: sum(e["dialect"] in dialects() for e in entries(name)) for name in ("csae.json", "j2735.json")
     }
-    assert count["csae.json"] >= 7
+    assert count["csae.json"] == 8
     assert count["j2735.json"] == 77
 
 
@@ -100,6 +100,7 @@ NAMES = {
     "spatFrame": "SPAT",
     "rsmFrame": "RSM",
     "rsiFrame": "RSI",
+    "msgFrameExt/CLPMM": "CLPMM",
 }
 
 
@@ -113,3 +114,6 @@ def test_frame_name_of_what_is_no_known_frame() -> None:
     assert frame_name("j2735-2024", {"messageId": 999, "value": b""}) == "999"
     assert frame_name("csae53-2020", ("...", (0, b""))) == "unknown"
     assert frame_name("csae53-2020", 7) == "unknown"
+    assert frame_name("csae157-draft", ("msgFrameExt", {"messageId": 999, "value": b""})) == "999"
+    assert frame_name("csae157-draft", ("msgFrameExt", 7)) == "msgFrameExt"
+    assert frame_name("csae157-draft", ("bsmFrame", {"messageId": 16})) == "BSM"

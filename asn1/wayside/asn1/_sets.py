@@ -13,12 +13,14 @@ from ._encode_scalars import Encode
 from ._errors import CodecReason, DecodeError, EncodeError, Fault, TableError, TableReason
 from ._json import from_json, to_json
 from ._sources import MODULES, TABLE_NAME
-from ._table import EXTRA, Choice, Sequence, Table, parse_table
+from ._table import EXTRA, Choice, Node, Sequence, Table, parse_table
 
 Octets = bytes | bytearray | memoryview
 
 FRAME = "MessageFrame"
 """The type that a dialect sends and receives; the default of all calls."""
+EXTENDED_FRAME = "msgFrameExt"
+"""Alternative of the CSAE frame whose content names its message by number (T/CSAE 157)."""
 _MAX_FRAME_NUMBER = 65535
 
 
@@ -93,11 +95,16 @@ class MessageSet:
             raise EncodeError(CodecReason.WRONG_TYPE, "", 0, "a value of foreign behaviour") from error
 
     def frame_name(self, value: Any) -> str:
-        """Name of the message in a frame ("MAP", "BSM"), else its number or alternative, else "unknown"."""
+        """Name of the message in a frame ("MAP", "BSM"), else its number or alternative, else "unknown".
+
+        In the CSAE alternative `msgFrameExt` the number names the message, as in a J2735 frame.
+        """
         key: object = None
         if type(value) is tuple and value:
             key = value[0]
-        elif type(value) is dict:
+            if key == EXTENDED_FRAME and len(value) == 2:
+                value = value[1]
+        if type(value) is dict:
             key = value.get("messageId")
         if type(key) is int and 0 <= key <= _MAX_FRAME_NUMBER:
             key = str(key)
@@ -161,13 +168,20 @@ class MessageSet:
 
 def _carried(table: Table) -> tuple[str, ...]:
     """Names of the messages whose content the frame type holds decoded."""
-    frame = table.nodes[table.types[FRAME]] if FRAME in table.types else None
     keys: list[str] = []
+    frame = table.nodes[table.types[FRAME]] if FRAME in table.types else None
     if isinstance(frame, Choice):
-        keys = [alternative.name for alternative in (*frame.root, *(frame.additions or ()))]
-    elif isinstance(frame, Sequence) and frame.open is not None:
-        keys = [str(number) for number in frame.open.nodes]
+        for alternative in (*frame.root, *(frame.additions or ())):
+            numbers = _numbers(table.nodes[alternative.node]) if alternative.name == EXTENDED_FRAME else ()
+            keys.extend(numbers or (alternative.name,))
+    elif frame is not None:
+        keys.extend(_numbers(frame))
     return tuple(table.frames.get(key, key) for key in keys)
+
+
+def _numbers(node: Node) -> tuple[str, ...]:
+    """Identifiers whose open type is known."""
+    return tuple(map(str, node.open.nodes)) if isinstance(node, Sequence) and node.open is not None else ()
 
 
 @cache
