@@ -1,4 +1,4 @@
-"""Which dialect takes which real CSAE message: exact where its notes say so, refused or another value elsewhere."""
+"""Which dialect takes which real CSAE message: exact where its notes say so, refused or other elsewhere."""
 
 import json
 import re

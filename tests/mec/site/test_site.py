@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wayside.asn1 import dialects
+from wayside.asn1.translate import DIALECTS
 from wayside.mec.site import SiteError, SiteReason, load_site, site_schema
 from wayside.mec.site.commands import register_check
 
@@ -204,6 +206,27 @@ def test_a_wrong_value_is_named_with_line_key_and_reason(
     found = problems(folder, text)
     assert (reason, line_of(text, part), key) in found
     assert len(found) <= 2
+
+
+UNTRANSLATED = sorted({*dialects()} - {*DIALECTS})
+
+
+@pytest.mark.parametrize("dialect", UNTRANSLATED)
+@pytest.mark.parametrize(
+    ("old", "key"),
+    [
+        ("{file: map.hex, dialect: j2735-2024}", "maps[0].dialect"),
+        ("link:", "link.dialects[0]"),
+    ],
+)
+def test_a_dialect_without_translators_is_refused(folder: Path, dialect: str, old: str, key: str) -> None:
+    new = f"link:\n  dialects: [{dialect}]" if old == "link:" else old.replace("j2735-2024", dialect)
+    with pytest.raises(SiteError) as refused:
+        load_site(write(folder, change(old, new)))
+    (problem,) = [p for p in refused.value.problems if p.key == key]
+    assert problem.reason is R.BAD_VALUE
+    assert f"{dialect} can be decoded, but not translated" in str(refused.value)
+    assert "use csae53-2020 or j2735-2024" in str(refused.value)
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_lines(folder: Path) -> None:

@@ -65,7 +65,7 @@ class Checks:
             if signal.device:
                 self._known(("signals", n, "device"), signal.device, devices, "roadside unit")
         for n, dialect in enumerate(model.link.dialects):
-            self._known(("link", "dialects", n), dialect, DIALECTS, "dialect")
+            self._understood(("link", "dialects", n), dialect)
 
     def check_signals(self) -> None:
         """Phases and groups of controllers, and which datagram is whose."""
@@ -107,8 +107,7 @@ class Checks:
         found: dict[str, Intersection] = {}
         for n, entry in enumerate(self._model.maps):
             at = ("maps", n)
-            self._known((*at, "dialect"), entry.dialect, sorted({*dialects()} & {*DIALECTS}), "dialect")
-            if entry.dialect not in DIALECTS:
+            if not self._understood((*at, "dialect"), entry.dialect):
                 continue
             path = self._folder / entry.file
             try:
@@ -141,7 +140,9 @@ class Checks:
             at = ("rsus", n)
             if not self._known((*at, "vendor"), rsu.vendor, sorted(vendors), "vendor"):
                 continue
-            self._known((*at, "dialect"), rsu.dialect, vendors[rsu.vendor].capabilities.dialects, "dialect")
+            spoken = vendors[rsu.vendor].capabilities.dialects
+            if self._known((*at, "dialect"), rsu.dialect, spoken, "dialect"):
+                self._understood((*at, "dialect"), rsu.dialect)
             own = {"device_id": rsu.id, "dialect": rsu.dialect, "lat_deg": rsu.lat, "lon_deg": rsu.lon}
             for key in sorted(own.keys() & rsu.config.keys()):
                 self._add(
@@ -219,6 +220,16 @@ class Checks:
         if name in names:
             return True
         self._add(reason, path, f"no {what} {name}", suggestion(name, names))
+        return False
+
+    def _understood(self, path: tuple[str | int, ...], dialect: str) -> bool:
+        """Whether messages of a dialect can be translated: the codec alone knows more dialects."""
+        if dialect in DIALECTS:
+            return True
+        if dialect not in dialects():
+            return self._known(path, dialect, DIALECTS, "dialect")
+        what = f"{dialect} can be decoded, but not translated: the site would not understand it"
+        self._add(SiteReason.BAD_VALUE, path, what, f"use {' or '.join(DIALECTS)}")
         return False
 
     def _add(self, reason: SiteReason, path: tuple[str | int, ...], what: str, advice: str = "") -> None:
