@@ -33,7 +33,7 @@ async def test_one_event_from_its_opening_to_its_close(
         ledger = await EventLedger.adopt(outbox, SITE)
         opened = ledger.observe("hlw/3", facts(), clock.utc())
         assert opened is not None and (opened.revision, opened.state) == (1, EventState.OPEN)
-        assert ledger.event_id("hlw/3") == opened.event_id
+        assert ledger.identity("hlw/3") == opened.event_id
         clock.advance(2)
         assert ledger.observe("hlw/3", facts(evidence={"age_s": 2.0}), clock.utc()) is None
         revised = ledger.observe("hlw/3", facts(warned=1), clock.utc())
@@ -117,10 +117,9 @@ async def test_open_events_are_adopted_by_the_next_run(
         assert ledger.observe("a", facts(), clock.utc()) is None
         new = ledger.observe("c", facts(), clock.utc())
         assert new is not None and new.event_id == f"{outbox.boot:x}-1"
-        clock.advance(29.0)
-        gone = ledger.finish_unseen(clock.utc(), after_s=30.0)
-        assert [record.event_id for record in gone] == [f"{outbox.boot - 1:x}-2"]
-        assert gone[0].revision == 2 and gone[0].state is EventState.CLOSED
+        gone = ledger.finish("b", clock.utc())
+        assert gone is not None and gone.event_id == f"{outbox.boot - 1:x}-2"
+        assert gone.revision == 2 and gone.state is EventState.CLOSED
 
 
 @pytest.mark.drops(RollupReason.UNFIT)

@@ -99,10 +99,6 @@ class Dispatcher:
         """Dangers that stand, oldest first."""
         return tuple(OpenEvent(e.event_id, s, e.opened, e.report) for s, e in self._events.items())
 
-    def replace_geometry(self, geometry: RoadGeometry) -> None:
-        """Take a new road geometry from the next step on."""
-        self._index = CorridorIndex(geometry)
-
     def dispatch(self, world: World, outputs: Iterable[Output], decided: MonoNs) -> Dispatch:
         """Frames and event changes of one step. decided: instant at which the last app had spoken."""
         pushes: list[Push] = []

@@ -37,7 +37,6 @@ class EventFacts(msgspec.Struct, frozen=True):
 class _Open(msgspec.Struct):
     reported: EventRecord
     reported_at: MonoNs
-    seen_at: MonoNs
     known: EventRecord
 
 
@@ -94,17 +93,12 @@ class EventLedger:
         )
         at = outbox.clock.mono()
         for event in await outbox.open_events():
-            ledger._open[event.subject] = _Open(event.record, at, at, event.record)
+            ledger._open[event.subject] = _Open(event.record, at, event.record)
         return ledger
 
     def open_events(self) -> dict[str, EventRecord]:
         """Subject → what is known of each open event."""
         return {subject: entry.known for subject, entry in self._open.items()}
-
-    def event_id(self, subject: str) -> str | None:
-        """Identity of the open event of a subject, None when there is none."""
-        entry = self._open.get(subject)
-        return None if entry is None else entry.reported.event_id
 
     def identity(self, subject: str) -> str:
         """Identity of the open event of a subject, or the one it will have when it is observed."""
@@ -125,9 +119,8 @@ class EventLedger:
         entry = self._open.get(subject)
         if entry is None:
             return self._begin(subject, facts, now)
-        entry.seen_at = self._clock.mono()
         entry.known = _revised(entry.known, facts)
-        waited_s = (entry.seen_at - entry.reported_at) / 1e9
+        waited_s = (self._clock.mono() - entry.reported_at) / 1e9
         urgent = facts.severity > entry.reported.severity
         due = waited_s >= self._settings.interval_s
         if not (urgent or (due and self._changed(entry.reported, entry.known))):
@@ -147,13 +140,6 @@ class EventLedger:
         )
         self._note(subject, record)
         return record
-
-    def finish_unseen(self, now: UtcNs, after_s: float) -> list[EventRecord]:
-        """Close the events that nothing has been said of for `after_s`; adopted ones count from the
-        start."""
-        at = self._clock.mono()
-        gone = [subject for subject, entry in self._open.items() if (at - entry.seen_at) / 1e9 >= after_s]
-        return [record for subject in gone if (record := self.finish(subject, now)) is not None]
 
     async def commit(self) -> list[RecordId]:
         """Make everything since the last commit durable; identities of the records, in order.
@@ -200,8 +186,7 @@ class EventLedger:
             latency_ms=facts.latency_ms,
             trace=facts.trace,
         )
-        at = self._clock.mono()
-        self._open[subject] = _Open(record, at, at, record)
+        self._open[subject] = _Open(record, self._clock.mono(), record)
         self._note(subject, record)
         return record
 
@@ -212,7 +197,7 @@ class EventLedger:
     def _report(self, subject: str, entry: _Open) -> EventRecord:
         record = msgspec.structs.replace(entry.known, revision=entry.reported.revision + 1)
         entry.reported = entry.known = record
-        entry.reported_at = entry.seen_at
+        entry.reported_at = self._clock.mono()
         self._note(subject, record)
         return record
 
