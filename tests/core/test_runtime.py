@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wayside.runtime import Backoff, BoundedQueue, Full, LatestWins, TaskOwner
+from wayside.runtime import Backoff, BoundedQueue, Full, LatestWins, TaskOwner, allow_open_files
 
 
 async def test_an_owner_ends_all_its_tasks() -> None:
@@ -111,3 +112,12 @@ def test_back_off_grows_to_its_ceiling_and_never_beyond(seed: int, attempts: int
         assert 0.05 <= backoff.next_s() <= min(0.2 * 2**n, 5.0)
     backoff.reset()
     assert backoff.next_s() <= 0.2
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+        assert allow_open_files() == hard == allow_open_files()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -56,3 +56,16 @@ def test_the_site_file_s_page_has_every_key_and_reason() -> None:
     for key in SiteModel.model_fields:
         assert re.search(rf"^\| `{key}\b", text, re.MULTILINE), key
     assert {reason.value for reason in SiteReason} <= set(re.findall(r"\w+", text.partition("## Reasons")[2]))
+
+
+async def test_the_centre_s_page_has_every_route(tmp_path: Path) -> None:
+    from wayside.clock import SystemClock
+    from wayside.cloud import CloudSettings
+    from wayside.cloud._app import create_app
+
+    text = (ROOT / "docs" / "centre.md").read_text("utf-8")
+    told = {re.sub(r"{\w+}", "{}", path) for path in re.findall(r"`(/[^`]*)`", text)}
+    app = create_app(CloudSettings(data=tmp_path), SystemClock())
+    paths = {re.sub(r"{\w+}", "{}", path) for path in app.openapi()["paths"]}
+    await app.state.centre.close()
+    assert paths <= told, paths - told

@@ -18,6 +18,7 @@ from wayside.clock import SystemClock
 from wayside.cloud._reasons import CloudError, CloudReason
 from wayside.cloud._settings import CloudSettings, is_loopback
 from wayside.cloud._trace_text import trace_text
+from wayside.runtime import allow_open_files
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -74,6 +75,7 @@ def _cloud(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"wayside cloud: token file: {error}", file=sys.stderr)
         return _USAGE
+    allow_open_files()
     return asyncio.run(_serve(settings, announce=args.json))
 
 

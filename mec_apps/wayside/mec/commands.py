@@ -13,6 +13,7 @@ from typing import Any
 
 from wayside.mec.site import Site, load_site
 from wayside.mec.site.commands import register_check
+from wayside.runtime import allow_open_files
 
 __all__ = ["register", "register_check"]
 
@@ -45,6 +46,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(args: argparse.Namespace) -> int:
     site = load_site(args.site)
+    allow_open_files()
     try:
         import uvloop
     except ModuleNotFoundError:

@@ -9,7 +9,7 @@ from wayside.link import Action, Outcome, Place, Receipt, Severity, Warning, War
 from wayside.mec.core import ReceiptBook
 from wayside.mec.core._story import Story
 from wayside.observe import STAGES, Counters, TraceMark
-from wayside.records import EventRecord
+from wayside.records import EventRecord, EventState
 
 
 def test_the_latency_of_a_record_is_by_stage_and_nothing_else() -> None:
@@ -27,7 +27,7 @@ def test_the_latency_of_a_record_is_by_stage_and_nothing_else() -> None:
     story = Story(clock)
     story.delivered(delivered)
     event = EventRecord(
-        event_id="e", revision=1, state="open", kind="hlw", severity=3, lat_deg=0.0, lon_deg=0.0,
+        event_id="e", revision=1, state=EventState.OPEN, kind="hlw", severity=3, lat_deg=0.0, lon_deg=0.0,
         opened_utc_ns=clock.utc(), closed_utc_ns=None, app="hlw", trace_id="t",
     )  # fmt: skip
     told = story.facts_again(event, "hlw/1").latency_ms
