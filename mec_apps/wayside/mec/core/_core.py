@@ -30,6 +30,7 @@ _SOURCES = {"camera": ObjectSource.CAMERA, "radar": ObjectSource.RADAR, "lidar":
 _DEFAULT_DIALECT = "csae53-2020"
 # Beyond any sensor's period: dangers that stand are looked at again although nothing has arrived.
 _QUIET_NS = 500_000_000
+_BUSY_NS = 50_000_000
 
 
 class StepResult(NamedTuple):
@@ -148,9 +149,10 @@ class EdgeCore:
 
     def broadcast(self) -> Sequence[Downlink]:
         """What is due to be broadcast although nothing has arrived; also ends what is over."""
-        world = self.world.snapshot()
-        self._end_lapsed(world.mono)
-        return self.compose(world)
+        now = self._clock.mono()
+        self._end_lapsed(now)
+        # Steps that follow one another compose what is due as they go.
+        return () if now - self._stepped < _BUSY_NS else self.compose(self.world.snapshot())
 
     def overdue(self) -> bool:
         """Whether dangers stand although nothing has arrived for a while: a step must say what has become
