@@ -11,15 +11,16 @@ Counted is the first warning of a danger to a vehicle, from the arrival of the d
 own BSM) that triggered it to the driver's code. Chosen delays stand apart: the confirmation, and re-ordering,
 which the tracker does without waiting. The result is p99 less the p99 by which the timers of the vehicles'
 process were late in the same run, median over the runs: the edge's own timers wait for its work too, and are
-shown only. A process that does nothing measures the host; where its timers are late by more than the goal,
-others had the cores and the run says `unsteady`. --acts: acts that one edge lives through, for long runs; its
-memory is then followed too.
+shown only. Where the edge had to wait for a core for more than a twentieth of the run, others had the cores
+and the run says `unsteady`: it counts only where no run was steady, and then gives no verdict. --acts: acts
+that one edge lives through, for long runs; its memory is followed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -62,6 +63,7 @@ WALK_S = 4.0
 WALK_EVERY_S = 1.2
 STAND_M = 45.0
 READY_WITHIN_S = 30.0
+STEADY = 0.05  # share of the run in which the edge may have to wait for a core
 
 
 class Seen(NamedTuple):
@@ -335,29 +337,45 @@ async def run_sensors(site_file: Path, udp_port: int, ws_port: int, count: int, 
 # the measuring process
 
 
-class Memory:
-    """Resident memory of a process over time."""
+class Watched:
+    """A process as the system sees it: resident memory over time, and how long it had and wanted a core."""
 
     def __init__(self, pid: int) -> None:
-        self._path = Path(f"/proc/{pid}/statm")
+        self._proc = Path(f"/proc/{pid}")
         self._page_mb = os.sysconf("SC_PAGE_SIZE") / 1e6
-        self.samples: list[tuple[float, float]] = []
+        self._memory: list[tuple[float, float]] = []
+        self._cores: list[tuple[float, int, int]] = []
 
     def sample(self) -> None:
-        """Note it now; nothing where the system does not tell."""
-        if self._path.exists():
-            self.samples.append((time.monotonic(), int(self._path.read_text().split()[1]) * self._page_mb))
+        """Note it now; nothing where the system does not tell or the process is gone."""
+        now = time.monotonic()
+        with contextlib.suppress(OSError):
+            pages = int((self._proc / "statm").read_text().split()[1])
+            self._memory.append((now, pages * self._page_mb))
+            ran, waited, _ = (self._proc / "schedstat").read_text().split()
+            self._cores.append((now, int(ran), int(waited)))
 
-    def figures(self) -> dict[str, float]:
+    def memory(self) -> dict[str, float]:
         """First and last, and the slope over the second half of the run, MB a minute."""
-        if len(self.samples) < 4:
+        if len(self._memory) < 4:
             return {}
-        half = self.samples[len(self.samples) // 2 :]
+        half = self._memory[len(self._memory) // 2 :]
         slope, _ = statistics.linear_regression([t for t, _ in half], [mb for _, mb in half])
         return {
-            "first_mb": round(self.samples[0][1], 1),
-            "last_mb": round(self.samples[-1][1], 1),
+            "first_mb": round(self._memory[0][1], 1),
+            "last_mb": round(self._memory[-1][1], 1),
             "slope_mb_per_min": round(slope * 60.0, 3),
+        }
+
+    def cores(self) -> dict[str, float]:
+        """Shares of the run in which its loop's thread ran, and in which it could have but had no core."""
+        if len(self._cores) < 2:
+            return {}
+        (begun, ran, waited), (ended, ran_then, waited_then) = self._cores[0], self._cores[-1]
+        wall_ns = (ended - begun) * 1e9
+        return {
+            "ran": round((ran_then - ran) / wall_ns, 3),
+            "waited": round((waited_then - waited) / wall_ns, 3),
         }
 
 
@@ -374,14 +392,6 @@ def line_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     if not line:
         raise SystemExit(f"{process.args!r} ended with {process.wait()} without a word")
     return dict(json.loads(line))
-
-
-def wait_a_while(host: LatencySamples) -> None:
-    """Half a second, and how late this idle process's timers were in it."""
-    for _ in range(50):
-        before = time.monotonic()
-        time.sleep(0.01)
-        host.add_ms((time.monotonic() - before) * 1e3 - 10.0)
 
 
 def run_once(folder: Path, vehicles: int, acts: int) -> dict[str, Any]:
@@ -409,10 +419,10 @@ def run_once(folder: Path, vehicles: int, acts: int) -> dict[str, Any]:
                 assert process.stdin is not None
                 process.stdin.write(f"{base}\n")
                 process.stdin.flush()
-            memory, host = Memory(edge.pid), LatencySamples()
+            watched = Watched(edge.pid)
             while eyes.poll() is None and drivers.poll() is None:
-                memory.sample()
-                wait_a_while(host)
+                watched.sample()
+                time.sleep(0.5)
             told, sent = line_of(drivers), line_of(eyes)
             edge.send_signal(signal.SIGTERM)
             said = line_of(edge)
@@ -422,33 +432,26 @@ def run_once(folder: Path, vehicles: int, acts: int) -> dict[str, Any]:
                 if process.poll() is None:
                     process.kill()
                 process.communicate()
-    return figures_of(told, sent, said, memory.figures(), host)
+    return figures_of(told, sent, said, watched)
 
 
 def figures_of(
-    told: dict[str, Any],
-    sent: dict[str, Any],
-    said: dict[str, Any],
-    memory: dict[str, float],
-    host: LatencySamples,
+    told: dict[str, Any], sent: dict[str, Any], said: dict[str, Any], watched: Watched
 ) -> dict[str, Any]:
     stages: dict[str, LatencySamples] = {}
     for first in told["first"]:
         for stage, value in first.items():
             stages.setdefault(stage, LatencySamples()).add_ms(value)
     total = stages.get("total", LatencySamples()).summary()
-    late = {
-        "edge": said["latency"]["timer_lateness"],
-        "vehicles": told["timer_lateness"],
-        "host": msgspec.to_builtins(host.summary()),
-    }
+    late = {"edge": said["latency"]["timer_lateness"], "vehicles": told["timer_lateness"]}
+    cores = watched.cores()
     return {
         "first_warnings": total.count,
         "kinds": told["kinds"],
         "total": msgspec.to_builtins(total),
         "stages": {s: msgspec.to_builtins(v.summary()) for s, v in stages.items() if s != "total"},
         "timer_lateness": late,
-        "steady": late["host"]["p99_ms"] <= GOAL_MS,
+        "steady": cores.get("waited", 0.0) <= STEADY,
         "confirmation": said["latency"]["confirmation"],
         "reorder": {"waits_ms": 0.0, "replayed": said["counts"].get("fusion_replayed", {}).get("", 0)},
         "above_lateness_ms": round(total.p99_ms - late["vehicles"]["p99_ms"], 3),
@@ -461,7 +464,8 @@ def figures_of(
             "receipts": said["counts"].get("receipts", {}),
             "committed": said["records"]["committed"],
             "dropped": said["dropped"],
-            "memory": memory,
+            "cores": cores,
+            "memory": watched.memory(),
         },
         "drops_vehicles": told["drops"],
     }
@@ -476,7 +480,8 @@ def show(number: int, run: dict[str, Any]) -> None:
     for name, values in named:
         print(f"  {name:14}{values['p50_ms']:8.2f}{values['p99_ms']:8.2f}{values['max_ms']:8.2f}")
     print(f"  re-order: scans are used at once (0 ms), {run['reorder']['replayed']} replayed")
-    print(f"  edge: {run['edge']['steps']} steps, drops {run['edge']['dropped']}, {run['edge']['memory']}")
+    print(f"  edge: {run['edge']['steps']} steps, core {run['edge']['cores']}, {run['edge']['memory']}")
+    print(f"  edge dropped: {run['edge']['dropped']}")
     word = "" if run["steady"] else "  unsteady: others had the cores"
     print(f"  p99 less timer p99: {run['above_lateness_ms']:.2f} ms (goal {GOAL_MS:g}){word}", flush=True)
 
@@ -506,19 +511,18 @@ def main() -> int:
             runs.append(run_once(Path(folder), args.vehicles, args.acts))
         if not args.json:
             show(number + 1, runs[-1])
-    median = statistics.median(run["above_lateness_ms"] for run in runs)
-    good = median <= GOAL_MS and all(run["first_warnings"] for run in runs)
+    steady = [run for run in runs if run["steady"]]
+    median = statistics.median(run["above_lateness_ms"] for run in steady or runs)
+    met = median <= GOAL_MS and all(run["first_warnings"] for run in runs)
+    verdict = "unsteady" if not steady else "met" if met else "missed"
     if args.json:
         machine = {"python": platform.python_version(), "cores": os.cpu_count()}
-        print(
-            json.dumps(
-                {"goal_ms": GOAL_MS, "above_lateness_ms": median, "good": good, "runs": runs, **machine}
-            )
-        )
+        figures = {"goal_ms": GOAL_MS, "above_lateness_ms": median, "verdict": verdict, "steady": len(steady)}
+        print(json.dumps({**figures, "runs": runs, **machine}))
     else:
-        word = "met" if good else "missed"
-        print(f"median of {len(runs)}: p99 {median:.2f} ms above the timers' (goal {GOAL_MS:g}): {word}")
-    return 0 if good else 1
+        of = f"{len(steady)} steady of {len(runs)}" if steady else f"{len(runs)}"
+        print(f"median of {of} runs: p99 {median:.2f} ms above the timers' (goal {GOAL_MS:g}): {verdict}")
+    return 1 if verdict == "missed" else 0
 
 
 if __name__ == "__main__":
