@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wayside.asn1.geometry import LaneGeometry
+from wayside.asn1.geometry import LaneGeometry, RoadGeometry
 from wayside.asn1.messages import LaneKind, Path, Position, RoadEvent
 from wayside.asn1.translate import event_code
 from wayside.geo import Polyline, heading_from_yaw
@@ -96,7 +96,24 @@ def _severity(priority: int | None) -> Severity:
     return Severity.URGENT if priority >= 6 else Severity.ADVISE if priority >= 3 else Severity.INFORM
 
 
-def locate(world: World, event: RoadEvent, radius_m: float, upstream_m: Upstream) -> Located:
+class Roads:
+    """Lanes for vehicles with their bounding boxes, so that a place is compared with the few near it only:
+    whoever can send events must not be able to keep the edge busy with looking for them."""
+
+    def __init__(self, geometry: RoadGeometry) -> None:
+        self._lanes = [lane for lane in geometry.lanes.values() if lane.kind in _ROADS]
+        lines = [lane.polyline.points for lane in self._lanes]
+        self._low = np.array([line.min(axis=0) for line in lines]).reshape(-1, 2)
+        self._high = np.array([line.max(axis=0) for line in lines]).reshape(-1, 2)
+
+    def near(self, xy: NDArray[np.float64], radius_m: float) -> list[LaneGeometry]:
+        """Lanes whose box comes within a distance of that of points (n, 2)."""
+        low, high = xy.min(axis=0) - radius_m, xy.max(axis=0) + radius_m
+        hit = ((self._low <= high) & (self._high >= low)).all(axis=1)
+        return [self._lanes[i] for i in np.flatnonzero(hit)]
+
+
+def locate(world: World, roads: Roads, event: RoadEvent, radius_m: float, upstream_m: Upstream) -> Located:
     """Where an event lies on the map.
 
     radius_m: search around a place without one of its own. upstream_m: warning distance for a speed limit,
@@ -112,54 +129,54 @@ def locate(world: World, event: RoadEvent, radius_m: float, upstream_m: Upstream
         except ValueError:
             continue
         if path.closed:
-            found = _inside(world, lines[0].points, path, upstream_m)
+            found = _inside(roads, lines[0].points, path, upstream_m)
             at = at or lines[0].point_at(0.0)
         else:
             if path.both_ways:
                 lines.append(Polyline(points[::-1]))
-            found = [corridor for line in lines for corridor in _along(world, line, path, at)]
+            found = [corridor for line in lines for corridor in _along(roads, line, path, at)]
             at = at or lines[0].point_at(lines[0].length_m)
         for corridor in found:
             corridors.setdefault(corridor.lane, corridor)
     if at is not None and not event.paths:
-        for lane, along in _lanes_at(world, at, max(event.radius_m or 0.0, radius_m)):
+        for lane, along in _lanes_at(roads, at, max(event.radius_m or 0.0, radius_m)):
             corridors.setdefault(lane.key, Corridor(lane.key, along, upstream_m(lane.speed_limit_mps)))
     return Located(at, tuple(corridors.values()))
 
 
-def _along(world: World, line: Polyline, path: Path, at: Place | None) -> list[Corridor]:
+def _along(roads: Roads, line: Polyline, path: Path, at: Place | None) -> list[Corridor]:
     """Lanes at the end of a line, in its direction; where the line runs on past the last lane of the map,
     those at the event's own place, else at the last point that is on the map."""
     radius_m = max(path.radius_m, 1.0)
     stretch = min(line.length_m, _LONGEST_M)
     end = line.length_m
-    found = _lanes_at(world, line.point_at(end), radius_m, line.yaw_at(end), path)
+    found = _lanes_at(roads, line.point_at(end), radius_m, line.yaw_at(end), path)
     if not found and at is not None:
-        found = _lanes_at(world, at, radius_m, line.project(*at).yaw_rad, path)
+        found = _lanes_at(roads, at, radius_m, line.project(*at).yaw_rad, path)
     if not found:
-        on_map = _last_on_map(world, line, radius_m)
+        on_map = _last_on_map(roads, line, radius_m)
         if on_map is not None:
-            found = _lanes_at(world, line.point_at(on_map), radius_m, line.yaw_at(on_map), path)
+            found = _lanes_at(roads, line.point_at(on_map), radius_m, line.yaw_at(on_map), path)
     return [Corridor(lane.key, along, stretch) for lane, along in found]
 
 
-def _last_on_map(world: World, line: Polyline, radius_m: float) -> float | None:
+def _last_on_map(roads: Roads, line: Polyline, radius_m: float) -> float | None:
     first = max(0.0, line.length_m - 10.0 * _LONGEST_M)
     places = np.linspace(first, line.length_m, 2 + int((line.length_m - first) / _SAMPLE_M))
     xy = np.array([line.point_at(float(place)) for place in places])
     near = np.zeros(len(places), dtype=np.bool_)
-    for lane in world.geometry.lanes.values():
-        if lane.kind in _ROADS:
-            near |= np.abs(lane.polyline.project_many(xy)[:, 1]) <= radius_m
+    for lane in roads.near(xy, radius_m):
+        box = lane.polyline.points
+        rows = ((xy >= box.min(axis=0) - radius_m) & (xy <= box.max(axis=0) + radius_m)).all(axis=1)
+        if rows.any():
+            near[rows] |= np.abs(lane.polyline.project_many(xy[rows])[:, 1]) <= radius_m
     return float(places[np.flatnonzero(near)[-1]]) if near.any() else None
 
 
-def _inside(world: World, corners: NDArray[np.float64], path: Path, upstream_m: Upstream) -> list[Corridor]:
+def _inside(roads: Roads, corners: NDArray[np.float64], path: Path, upstream_m: Upstream) -> list[Corridor]:
     """Lanes with a part inside a closed line, for those before and on that part."""
     out: list[Corridor] = []
-    for lane in world.geometry.lanes.values():
-        if lane.kind not in _ROADS:
-            continue
+    for lane in roads.near(corners, 0.0):
         line = lane.polyline
         places = np.linspace(0.0, line.length_m, 2 + int(line.length_m / _SAMPLE_M))
         xy = np.array([line.point_at(float(place)) for place in places])
@@ -194,13 +211,11 @@ def _xy(world: World, position: Position) -> tuple[float, float]:
 
 
 def _lanes_at(
-    world: World, at: Place, radius_m: float, yaw_rad: float | None = None, path: Path | None = None
+    roads: Roads, at: Place, radius_m: float, yaw_rad: float | None = None, path: Path | None = None
 ) -> list[tuple[LaneGeometry, float]]:
     """Lanes within reach of a place, of a direction if one is given, and where on them it lies."""
     found: list[tuple[LaneGeometry, float]] = []
-    for lane in world.geometry.lanes.values():
-        if lane.kind not in _ROADS:
-            continue
+    for lane in roads.near(np.array([at]), radius_m):
         foot = lane.polyline.project(*at)
         if math.hypot(foot.across_m, foot.beyond_m) > radius_m:
             continue

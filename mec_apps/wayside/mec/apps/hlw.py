@@ -17,7 +17,7 @@ from wayside.mec.apps._contract import Corridor, HazardReport, Parameters, state
 from wayside.mec.apps._kinematics import stopping_distance
 from wayside.mec.apps._latch import Latch
 from wayside.mec.apps._red import GREEN
-from wayside.mec.apps._reported import Located, locate, reported
+from wayside.mec.apps._reported import Located, Roads, locate, reported
 from wayside.mec.apps._ways import Ways, signal_key
 from wayside.mec.sensors import ParticipantClass
 from wayside.mec.world import ReportedHazard, TrackView, World
@@ -82,6 +82,7 @@ class Hlw:
         self.parameters = parameters or HlwParameters()
         self._ways: Ways | None = None
         self._stops: dict[int, _Stop] = {}
+        self._roads: Roads | None = None
         self._places: dict[str, tuple[RoadEvent, Located]] = {}
         self._silent: Counter[str] = Counter()
 
@@ -95,6 +96,7 @@ class Hlw:
         self._silent.clear()
         if self._ways is None or self._ways.geometry is not world.geometry:
             self._ways = Ways(world.geometry)
+            self._roads = None
             self._places.clear()
         reports = self._stopped(world, self._ways)
         known, self._places = self._places, {}
@@ -111,9 +113,13 @@ class Hlw:
         self, world: World, hazard: ReportedHazard, known: dict[str, tuple[RoadEvent, Located]]
     ) -> Located:
         """Where a hazard lies; looked for once as long as it is reported unchanged."""
+        if self._roads is None:
+            self._roads = Roads(world.geometry)
         event, located = known.get(hazard.subject, (None, None))
         if located is None or event is not hazard.event:
-            located = locate(world, hazard.event, self.parameters.reported_radius_m, self._upstream_m)
+            located = locate(
+                world, self._roads, hazard.event, self.parameters.reported_radius_m, self._upstream_m
+            )
         self._places[hazard.subject] = (hazard.event, located)
         return located
 
