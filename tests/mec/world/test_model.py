@@ -266,3 +266,13 @@ def test_events_of_sources_without_an_identity_do_not_replace_one_another(site: 
         message = RoadEvents(b"", 0, None, (RoadEvent(0, itis=(1025,), position=position),))
         rig.world.on_road_events(message, device="rsu-1", arrived=rig.clock.mono(), trace_id="e")
     assert {hazard.event.position for hazard in rig.world.snapshot().hazards} == set(here)
+
+
+def test_while_the_clock_is_doubted_hazards_live_by_their_repetition(site: Site) -> None:
+    rig = Rig(site)
+    rig.world.clock_error_ms = 3_600_000.0
+    rig.event(number=1, end_utc_ns=rig.clock.utc() - 1)
+    rig.event(number=2, start_utc_ns=rig.clock.utc() + 1_000_000_000)
+    assert len(rig.world.snapshot().hazards) == 2
+    rig.clock.advance(HOLD_S + 1.0)
+    assert rig.world.snapshot().hazards == ()

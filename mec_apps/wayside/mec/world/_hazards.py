@@ -30,13 +30,21 @@ class HazardBook:
         self._hazards: dict[str, ReportedHazard] = {}
 
     def hear(
-        self, message: RoadEvents, *, device: str, arrived: MonoNs, trace_id: str, own: bool, now: UtcNs
+        self,
+        message: RoadEvents,
+        *,
+        device: str,
+        arrived: MonoNs,
+        trace_id: str,
+        own: bool,
+        now: UtcNs,
+        doubted: bool = False,
     ) -> bool:
-        """Take a message from a device; whether anything that counts has changed."""
+        """Take a message from a device; whether anything that counts has changed. doubted: as `current`."""
         changed = False
         for event in message.events:
             subject = _subject(message, event)
-            if event.end_utc_ns is not None and event.end_utc_ns <= now:
+            if event.end_utc_ns is not None and event.end_utc_ns <= now and not doubted:
                 if self._hazards.pop(subject, None) is None:
                     self._counters.drop(WorldReason.HAZARD_ENDED)
                 else:
@@ -67,17 +75,23 @@ class HazardBook:
         del self._hazards[subject]
         return True
 
-    def current(self, now: UtcNs, mono: MonoNs) -> tuple[ReportedHazard, ...]:
-        """The hazards that are valid now, by subject; those that are over are forgotten."""
+    def current(self, now: UtcNs, mono: MonoNs, *, doubted: bool = False) -> tuple[ReportedHazard, ...]:
+        """The hazards that are valid now, by subject; those that are over are forgotten.
+
+        doubted: this host's UTC is, so that starts and ends say nothing: all are held as those without end.
+        """
         for subject, hazard in list(self._hazards.items()):
             end = hazard.event.end_utc_ns
-            over = (mono - hazard.heard) / 1e9 > HOLD_S if end is None else end <= now
+            if doubted or end is None:
+                over = (mono - hazard.heard) / 1e9 > HOLD_S
+            else:
+                over = end <= now
             if over:
                 del self._hazards[subject]
         return tuple(
             hazard
             for _, hazard in sorted(self._hazards.items())
-            if hazard.event.start_utc_ns is None or hazard.event.start_utc_ns <= now
+            if doubted or hazard.event.start_utc_ns is None or hazard.event.start_utc_ns <= now
         )
 
 

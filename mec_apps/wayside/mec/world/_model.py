@@ -76,7 +76,13 @@ class WorldModel:
     ) -> bool:
         """Take a TIM or RSI; whether it changed anything. own: its content is our own output come back."""
         return self._hazards.hear(
-            message, device=device, arrived=arrived, trace_id=trace_id, own=own, now=self._clock.utc()
+            message,
+            device=device,
+            arrived=arrived,
+            trace_id=trace_id,
+            own=own,
+            now=self._clock.utc(),
+            doubted=self.degraded,
         )
 
     def on_session(self, session: str, up: bool) -> None:
@@ -93,9 +99,14 @@ class WorldModel:
             geometry=self.geometry,
             tracks=TrackTable.of(self._placed(self._fusion.tracks(now))),
             signals=self._signals.table(mono),
-            hazards=self._hazards.current(now, mono),
-            degraded=self.clock_error_ms > self.site.model.clock.max_error_ms,
+            hazards=self._hazards.current(now, mono, doubted=self.degraded),
+            degraded=self.degraded,
         )
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the error of this host's UTC is beyond what UTC-stamped messages allow."""
+        return self.clock_error_ms > self.site.model.clock.max_error_ms
 
     def health(self) -> tuple[SensorStatus, ...]:
         """How each sensor does, in the order of the site file."""
