@@ -1,7 +1,7 @@
 """Long runs that must all end well: `python -m wayside.sim.soak`, from a clone of the repository.
 
 Twenty seeded kills of the edge in mid-run, the latency bench over many acts with one edge whose memory is
-followed, and an hour of clean traffic in lockstep. `--short` is the same in about two minutes.
+followed, and an hour of clean traffic in lockstep. `--short` is the same in a few minutes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Extent(NamedTuple):
 
 
 LONG = Extent(kills=20, acts=40, clean_s=3_600)
-SHORT = Extent(kills=3, acts=2, clean_s=120)
+SHORT = Extent(kills=3, acts=2, clean_s=60)
 
 
 class Outcome(NamedTuple):
@@ -137,7 +137,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Long runs: kills in mid-run, latency and memory with 100 vehicles, clean traffic.",
         epilog="example: python -m wayside.sim.soak --short",
     )
-    parser.add_argument("--short", action="store_true", help="the same in about two minutes")
+    parser.add_argument("--short", action="store_true", help="the same in a few minutes")
     parser.add_argument("--part", choices=tuple(PARTS), action="append", help="only this part (repeatable)")
     args = parser.parse_args(argv)
     if not (ROOT / "bench" / "latency.py").exists():
