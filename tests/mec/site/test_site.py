@@ -209,20 +209,22 @@ def test_a_wrong_value_is_named_with_line_key_and_reason(
 
 
 UNTRANSLATED = sorted({*dialects()} - {*DIALECTS})
+OF_UNITS = [dialect for dialect in UNTRANSLATED if dialect.startswith("j2735")]
 
 
-@pytest.mark.parametrize("dialect", UNTRANSLATED)
 @pytest.mark.parametrize(
-    ("old", "key"),
+    ("dialect", "old", "new", "key"),
     [
-        ("{file: map.hex, dialect: j2735-2024}", "maps[0].dialect"),
-        ("link:", "link.dialects[0]"),
+        *((d, "hex, dialect: j2735-2024", "hex, dialect: {}", "maps[0].dialect") for d in UNTRANSLATED),
+        *((d, "link:", "link:\n  dialects: [{}]", "link.dialects[0]") for d in UNTRANSLATED),
+        *((d, "    dialect: j2735-2024", "    dialect: {}", "rsus[0].dialect") for d in OF_UNITS),
     ],
 )
-def test_a_dialect_without_translators_is_refused(folder: Path, dialect: str, old: str, key: str) -> None:
-    new = f"link:\n  dialects: [{dialect}]" if old == "link:" else old.replace("j2735-2024", dialect)
+def test_a_dialect_without_translators_is_refused(
+    folder: Path, dialect: str, old: str, new: str, key: str
+) -> None:
     with pytest.raises(SiteError) as refused:
-        load_site(write(folder, change(old, new)))
+        load_site(write(folder, change(old, new.format(dialect))))
     (problem,) = [p for p in refused.value.problems if p.key == key]
     assert problem.reason is R.BAD_VALUE
     assert f"{dialect} can be decoded, but not translated" in str(refused.value)
