@@ -268,12 +268,26 @@ def test_the_trace_explains_event_and_selection(scene: Any) -> None:
     assert app.detail["limit_stop_mps"] == 0.7
     assert selection.detail["by"] == "lane" and selection.detail["session"] == "veh-1"
     # A vehicle that comes later adds its own selection only, and its latency runs from its own input.
-    late = scene.car(2, 0, -120.0, 12.0)
+    heard = MonoNs(scene.mono + 60_000_000)
+    late = scene.car(2, 0, -120.0, 12.0)._replace(arrived=heard, ingested=heard, fused=heard)
     out = bench.step([*views, late], [report(scene)])
     assert [step.name for step in out.events[0].trace] == ["selection"]
     (push,) = out.pushes
     assert push.warning.marks[0].at_ns == late.arrived
     assert push.warning.trace_id == "ab" * 8
+
+
+def test_a_danger_that_time_brings_counts_from_the_look_before_and_says_so(scene: Any) -> None:
+    bench = Bench(scene)
+    bench.step([], [])
+    looked = scene.mono
+    car = scene.car(1, 0, -100.0, 12.0)
+    stale = MonoNs(looked - 80_000_000)
+    out = bench.step([car._replace(arrived=stale, ingested=stale, fused=stale)], [report(scene)])
+    (push,) = out.pushes
+    assert [mark.at_ns for mark in push.warning.marks[:3]] == [looked] * 3
+    selection = next(step for step in out.events[0].trace if step.name == "selection")
+    assert selection.detail["brought_by"] == "time"
 
 
 def test_advice_is_sent_on_change_and_before_expiry(scene: Any) -> None:

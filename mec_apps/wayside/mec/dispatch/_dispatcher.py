@@ -21,7 +21,7 @@ from wayside.link import (
     priority_of,
     warning_key,
 )
-from wayside.mec.apps import HazardReport, Output, SignalAdvice, trigger_of
+from wayside.mec.apps import HazardReport, Output, SignalAdvice, Trigger, trigger_of
 from wayside.mec.dispatch._corridors import CorridorIndex
 from wayside.mec.dispatch._explain import explain_event, explain_selection, marks_of
 from wayside.mec.dispatch._reasons import DispatchReason
@@ -94,6 +94,7 @@ class Dispatcher:
         self._event_id_for = event_id_for
         self._events: dict[str, _Event] = {}
         self._advice: dict[str, tuple[Advice, MonoNs]] = {}
+        self._looked = self._before = MonoNs(0)
 
     def open_events(self) -> tuple[OpenEvent, ...]:
         """Dangers that stand, oldest first."""
@@ -101,6 +102,7 @@ class Dispatcher:
 
     def dispatch(self, world: World, outputs: Iterable[Output], decided: MonoNs) -> Dispatch:
         """Frames and event changes of one step. decided: instant at which the last app had spoken."""
+        self._before, self._looked = self._looked, world.mono
         pushes: list[Push] = []
         cancels: list[CancelPush] = []
         changes: list[EventChange] = []
@@ -194,11 +196,12 @@ class Dispatcher:
         view = vehicles.views[chosen.row]
         marks: tuple[TraceMark, ...] = ()
         if first:
-            trigger = chosen.trigger or (event.report.trigger if fresh else trigger_of(view))
+            found = chosen.trigger or (event.report.trigger if fresh else trigger_of(view))
+            trigger = self._since(found)
             selected = self._clock.mono()
             marks = marks_of(trigger, decided, selected)
             if view.session not in event.ever:
-                trace.append(explain_selection(world, view, chosen, selected, trigger.confirm_ns))
+                trace.append(explain_selection(world, view, chosen, selected, trigger, trigger is found))
                 event.warned += 1
                 event.ever[view.session] = None
                 if len(event.ever) > _REMEMBERED:
@@ -215,6 +218,13 @@ class Dispatcher:
             made.body,
             made.warning,
         )
+
+    def _since(self, trigger: Trigger) -> Trigger:
+        """The trigger as the latency counts it. An input that the step before looked at and that did not
+        suffice then has not been waiting: it is time that has brought the danger, since that look."""
+        if trigger.fused >= self._before:
+            return trigger
+        return trigger._replace(arrived=self._before, ingested=self._before, fused=self._before)
 
     def _body(
         self,

@@ -57,9 +57,10 @@ def explain_event(world: World, report: HazardReport, decided: MonoNs) -> tuple[
 
 
 def explain_selection(
-    world: World, view: TrackView, chosen: Chosen, selected: MonoNs, confirm_ns: int
+    world: World, view: TrackView, chosen: Chosen, selected: MonoNs, trigger: Trigger, by_input: bool
 ) -> TraceStep:
-    """Step of one vehicle that is told for the first time."""
+    """Step of one vehicle that is told for the first time. by_input: whether an input has brought the danger
+    rather than the passing of time since the look before."""
     values: dict[str, float | int | str] = {
         "session": view.session,
         "track": view.track_id,
@@ -68,7 +69,8 @@ def explain_selection(
         "action": chosen.action.value,
         "accuracy_m": round(view.accuracy_m, 2),
         "speed_mps": round(view.speed_mps, 2),
-        "confirm_ms": round(confirm_ns / 1e6, 3),
+        "confirm_ms": round(trigger.confirm_ns / 1e6, 3),
+        "brought_by": "input" if by_input else "time",
     }
     if view.lane is not None:
         values["lane"] = str(view.lane)

@@ -59,8 +59,8 @@ class ClockWatch:
             self._counters.count("clock", "doubted" if doubted else "good")
             if doubted:
                 _log.warning(
-                    "UTC of this host may be wrong by %g ms, limit %g: radio messages with a time stop; run a "
-                    "time service (chrony, ptp4l), or set clock.error in the site file",
+                    "UTC of this host may be wrong by %g ms, limit %g: radio messages with a time stop; run "
+                    "a time service (chrony, ptp4l), or set clock.error in the site file",
                     error_ms,
                     self._limit_ms,
                 )
