@@ -4,10 +4,12 @@ import math
 import time
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from wayside.asn1.messages import Light
+from wayside.asn1.geometry import LaneKey, RoadGeometry
+from wayside.asn1.messages import Direction, Lane, LaneKind, Light
 from wayside.link import Action, Severity
 from wayside.mec.apps import HazardReport, Vrucw, VrucwParameters
 from wayside.mec.sensors import ParticipantClass
@@ -365,6 +367,169 @@ def test_severity_rises_at_once_and_falls_later(scene: Any, place: Any) -> None:
     assert play(scene, app, near, steps=1)[-1][0].severity is Severity.URGENT
     falling = [r[0].severity for r in play(scene, app, far, steps=8)]
     assert falling[:5] == [Severity.URGENT] * 5 and falling[-1] is Severity.INFORM
+
+
+def test_a_standing_person_whose_measured_speed_is_noise_gives_nothing(scene: Any, place: Any) -> None:
+    rng = np.random.default_rng(4)
+    speed = np.zeros(2)
+
+    def world(i: int) -> list[Any]:
+        nonlocal speed
+        speed = 0.8 * speed + rng.normal(0.0, 0.3, 2)
+        x, y = place(0, -60.0, 10.6)
+        return [
+            scene.car(1, 0, -120.0 + 1.2 * i, 12.0, 2),
+            scene.walker(
+                100,
+                (x + rng.normal(0.0, 0.05), y + rng.normal(0.0, 0.05)),
+                tuple(speed),
+                velocity_std_mps=0.5,
+            ),
+        ]
+
+    quiet(scene, world, steps=45)
+
+
+@pytest.mark.parametrize(("pace_mps", "car_m"), [(1.4, -84.0), (3.5, -73.0)])
+def test_who_stood_and_starts_to_walk_or_run_is_warned_within_three_scans(
+    scene: Any, place: Any, pace_mps: float, car_m: float
+) -> None:
+    def world(i: int) -> list[Any]:
+        gone_m = max(0, i - 19) * STEP_S * pace_mps
+        speed = (0.0, pace_mps if i > 19 else 0.0)
+        return [
+            scene.car(1, 0, car_m + 1.2 * (i - 20), 12.0, 2),
+            scene.walker(100, place(0, -60.0, 11.3 - gone_m), speed, velocity_std_mps=0.5),
+        ]
+
+    steps = play(scene, Vrucw(), world, steps=26)
+    assert not any(steps[:20])
+    first = next(i for i, reports in enumerate(steps) if reports)
+    assert first <= 20 + 3
+    assert steps[first][0].severity >= Severity.ADVISE
+
+
+def with_cycle_lane(scene: Any, kind: LaneKind = LaneKind.BIKE) -> LaneKey:
+    """Adds a lane of a kind beside the east-bound arm, 2.5 m wide, its middle 12 m from that of the road."""
+    road_map = scene._map()
+    (crossing,) = road_map.intersections
+    lane = Lane(
+        61,
+        kind,
+        Direction.INGRESS,
+        scene._points((-200.0, -12.0), (-20.0, -12.0)),
+        width_m=2.5,
+    )
+    crossing = msgspec.structs.replace(crossing, lanes=(*crossing.lanes, lane))
+    scene.geometry = RoadGeometry.from_map(
+        msgspec.structs.replace(road_map, intersections=(crossing,)), scene.plane
+    )
+    (key,) = (key for key, lane in scene.geometry.lanes.items() if lane.kind is kind)
+    return key
+
+
+@pytest.mark.parametrize(
+    ("lane_kind", "who", "pace_mps"),
+    [
+        (LaneKind.BIKE, ParticipantClass.BICYCLE, 4.5),
+        (LaneKind.SIDEWALK, ParticipantClass.PEDESTRIAN, 1.4),
+        (LaneKind.SIDEWALK, ParticipantClass.PEDESTRIAN, -1.4),
+    ],
+)
+def test_who_keeps_to_the_lane_beside_the_road_gives_nothing(
+    scene: Any, place: Any, lane_kind: LaneKind, who: ParticipantClass, pace_mps: float
+) -> None:
+    # The course is off by up to 0.9 m/s to the side, as one tracked by a single far camera.
+    lane = with_cycle_lane(scene, lane_kind)
+
+    def world(i: int) -> list[Any]:
+        along = -80.0 + pace_mps * STEP_S * i
+        side = 0.2 * math.sin(0.7 * i) * abs(pace_mps)
+        return [
+            scene.car(1, 0, -125.0 + 1.4 * i, 14.0, 2),
+            scene.track(
+                100,
+                who,
+                place(0, along, 12.0),
+                (pace_mps, side),
+                match=(lane, along + 200.0),
+                velocity_std_mps=0.5,
+            ),
+        ]
+
+    quiet(scene, world, steps=40)
+
+
+def test_a_cyclist_who_swerves_out_of_his_lane_is_warned_within_three_scans(scene: Any, place: Any) -> None:
+    lane = with_cycle_lane(scene)
+
+    def world(i: int) -> list[Any]:
+        along = -80.0 + 0.45 * i
+        gone_m = max(0, i - 9) * STEP_S * 1.5
+        # He is still seen on his lane when he has begun to leave it.
+        match = (lane, along + 200.0) if gone_m < 1.2 else None
+        velocity = (4.5, 1.5 if i > 9 else 0.0)
+        rider = scene.track(
+            100,
+            ParticipantClass.BICYCLE,
+            place(0, along, 12.0 - gone_m),
+            velocity,
+            match=match,
+            velocity_std_mps=0.4,
+            accuracy_m=0.25,
+        )
+        return [scene.car(1, 0, -115.0 + 1.4 * i, 14.0, 2), rider]
+
+    steps = play(scene, Vrucw(), world, steps=14)
+    assert not any(steps[:10])
+    first = next(i for i, reports in enumerate(steps) if reports)
+    assert first <= 10 + 3
+    assert steps[first][0].severity >= Severity.ADVISE
+
+
+def test_a_turning_car_that_can_stop_at_leisure_is_only_informed(scene: Any, place: Any) -> None:
+    # 2 m/s, 5 m before the crosswalk: 0.7 m/s² are enough, although the meeting is less than 2.5 s ahead.
+    def world(speed_mps: float, accel_mps2: float) -> Any:
+        return lambda i: [
+            scene.car(1, 0, -60.0, speed_mps, 1, accel_mps2=accel_mps2),
+            scene.walker(100, place(0, -52.5, 7.0), (0.0, 1.2)),
+        ]
+
+    (report,) = play(scene, Vrucw(), world(2.0, 0.0))[-1]
+    assert report.evidence["time_to_conflict_s"] < 2.5
+    assert report.evidence["needed_decel_mps2"] < report.evidence["limit_easy_decel_mps2"]
+    assert report.severity is Severity.INFORM and report.action is Action.WATCH
+    (report,) = play(scene, Vrucw(), world(6.0, 0.0))[-1]
+    assert report.severity is Severity.URGENT
+
+
+def test_a_driver_who_brakes_nearly_enough_unasked_is_only_informed(scene: Any, place: Any) -> None:
+    def world(accel_mps2: float) -> Any:
+        return lambda i: [
+            scene.car(1, 0, -75.0, 6.0, 1, accel_mps2=accel_mps2),
+            scene.walker(100, place(0, -62.0, 5.25), (0.0, 0.0)),
+        ]
+
+    (report,) = play(scene, Vrucw(), world(-1.5))[-1]
+    assert 1.5 < report.evidence["needed_decel_mps2"] < 2.5
+    assert report.severity is Severity.INFORM
+    # Once he has been told, his braking does not take the warning back.
+    app = Vrucw()
+    assert play(scene, app, world(0.0))[-1][0].severity is Severity.URGENT
+    assert all(reports[0].severity > Severity.INFORM for reports in play(scene, app, world(-1.5), steps=12))
+
+
+def test_a_vehicle_that_has_crept_over_its_red_line_is_taken_to_wait(scene: Any, place: Any) -> None:
+    def world(accel_mps2: float) -> Any:
+        return lambda i: [
+            scene.car(1, 0, -21.5, 1.5, 1, accel_mps2=accel_mps2),
+            scene.walker(100, place(0, -16.0, 7.0), (0.0, 0.9)),
+        ]
+
+    app = quiet(scene, world(-0.4), lights={2: Light.RED}, steps=5)
+    assert app.silent_because(scene.world([])) == {"stops_at_red": 1}
+    assert play(scene, Vrucw(), world(0.8), lights={2: Light.RED})[-1]
+    assert play(scene, Vrucw(), world(-0.4), lights={2: Light.PROTECTED_GREEN})[-1]
 
 
 def test_fifty_by_fifty_is_fast(scene: Any, place: Any) -> None:

@@ -118,6 +118,45 @@ def test_a_standing_pedestrian_stays_and_keeps_its_direction() -> None:
     assert all(abs(yaw - math.pi / 2) < 0.7 for yaw in yaws[15:])
 
 
+def seen_by_three(kind: ParticipantClass, ahead_mps: float, aside_mps: float, seed: int) -> list[FusedTrack]:
+    """The track, after each scan, of who goes `ahead_mps` and from 5 s on moves aside as well, for 1 s."""
+    std = 0.2
+    rig = Rig(tuple(SensorView(f"c{i}", 0.0, -50.0 + i, math.pi / 2, 200.0, (std, std)) for i in range(3)))
+    rng = random.Random(seed)
+    out: list[FusedTrack] = []
+    for k in range(60):
+        for i in range(3):
+            time_s = 0.1 * k + 0.03 * i
+            x, y = ahead_mps * time_s, aside_mps * max(0.0, time_s - 5.0)
+            rig.until(time_s)
+            noise = rng.gauss(0.0, std), rng.gauss(0.0, std)
+            rig.scan(f"c{i}", time_s, Detection(x + noise[0], y + noise[1], kind, std_m=(std, std)))
+            out += rig.tracks()
+    return out
+
+
+@pytest.mark.parametrize(
+    ("kind", "ahead_mps", "rms_mps"), [(PEDESTRIAN, 0.0, 0.2), (ParticipantClass.BICYCLE, 4.5, 0.3)]
+)
+def test_who_goes_on_as_before_has_a_steady_velocity(
+    kind: ParticipantClass, ahead_mps: float, rms_mps: float
+) -> None:
+    calm = [t for seed in range(3) for t in seen_by_three(kind, ahead_mps, 0.0, seed) if t.age_s > 3.0]
+    assert math.sqrt(sum(t.vy_mps**2 for t in calm) / len(calm)) < rms_mps
+    # What is published as its deviation is of the size of what it is off by.
+    assert 0.1 < sum(t.velocity_std_mps for t in calm) / len(calm) < 0.5
+
+
+@pytest.mark.parametrize(("kind", "ahead_mps"), [(PEDESTRIAN, 0.0), (ParticipantClass.BICYCLE, 4.5)])
+def test_who_starts_to_move_aside_is_soon_tracked_to_do_so(kind: ParticipantClass, ahead_mps: float) -> None:
+    late = []
+    for seed in range(4):
+        tracks = seen_by_three(kind, ahead_mps, 1.5, seed)
+        late.append(next(t.age_s for t in tracks if t.age_s > 5.0 and t.vy_mps > 0.9) - 5.0)
+    assert sum(late) / len(late) < 0.5
+    assert max(late) < 0.7
+
+
 def test_a_pedestrian_close_to_a_car_gets_a_track_of_his_own() -> None:
     rig = Rig()
     for k in range(20):

@@ -14,6 +14,7 @@ from wayside.link import Action, Party, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
 from wayside.mec.apps._kinematics import YawHistory, required_deceleration
 from wayside.mec.apps._latch import Latch
+from wayside.mec.apps._motion import Motions
 from wayside.mec.apps._prediction import Hypothesis, Predicted, first_meetings, may_meet, predict
 from wayside.mec.apps._red import red_at
 from wayside.mec.apps._ways import OnWay, Ways, possible, signal_key
@@ -42,12 +43,26 @@ class VrucwParameters(Parameters, frozen=True):
     fall_s: Annotated[float, stated("s", "time before a severity falls", "own")] = 0.5
     min_speed_mps: Annotated[float, stated("m/s", "slowest vehicle that is warned", "own")] = 1.0
     still_mps: Annotated[float, stated("m/s", "slower road users stand", "own")] = 0.3
+    window_s: Annotated[float, stated("s", "time looked back upon for a road user's steps", "own", 0.2)] = 1.0
+    stride_m: Annotated[float, stated("m", "way within window_s of one who goes", "own")] = 0.3
+    leave_mps: Annotated[float, stated("m/s", "least speed sideways of one who leaves his lane", "own")] = 0.4
+    leave_m: Annotated[float, stated("m", "way sideways within window_s of one who does", "own")] = 0.3
     towards_mps: Annotated[float, stated("m/s", "least approach across the vehicle's way", "own")] = 0.4
+    towards_sigmas: Annotated[
+        float, stated("", "the same in deviations of the road user's velocity", "own")
+    ] = 0.7
     growth_mps: Annotated[float, stated("m/s", "growth of the road user's circle", "own")] = 0.1
     growth_m: Annotated[float, stated("m", "largest growth of the circle", "own")] = 0.4
     margin_m: Annotated[float, stated("m", "gap that counts as a meeting", "own")] = 0.2
-    hold_margin_m: Annotated[float, stated("m", "further gap while raised", "own")] = 0.3
+    hold_margin_m: Annotated[float, stated("m", "further gap while the driver is told", "own")] = 0.8
     reaction_s: Annotated[float, stated("s", "driver's reaction time", "own")] = 1.0
+    slow_mps: Annotated[
+        float, stated("m/s", "speed up to which the driver's foot is over the brake", "own")
+    ] = 4.0
+    slow_reaction_s: Annotated[float, stated("s", "reaction time of such a driver", "Green 2000")] = 0.7
+    slow_decel_mps2: Annotated[
+        float, stated("m/s2", "needed braking above which it is advice to him", "own")
+    ] = 2.5
     advise_ttc_s: Annotated[float, stated("s", "time to conflict below which it is advice", "own")] = 4.0
     urgent_ttc_s: Annotated[float, stated("s", "time to conflict below which it is urgent", "own")] = 2.5
     advise_decel_mps2: Annotated[float, stated("m/s2", "needed braking above which it is advice", "own")] = (
@@ -56,12 +71,22 @@ class VrucwParameters(Parameters, frozen=True):
     urgent_decel_mps2: Annotated[
         float, stated("m/s2", "needed braking above which it is urgent", "FHWA DRAC")
     ] = 3.4
+    easy_decel_mps2: Annotated[
+        float, stated("m/s2", "needed braking up to which it is information only", "own")
+    ] = 1.0
+    answer_mps2: Annotated[
+        float, stated("m/s2", "further braking that a driver who brakes already is trusted with", "own")
+    ] = 1.0
     follow_decel_mps2: Annotated[
         float, stated("m/s2", "needed braking behind a cyclist in the same lane", "FHWA DRAC")
     ] = 3.4
     trust_red: Annotated[
         bool, choice("a vehicle that can stop at its red light is taken to do so", "own")
     ] = True
+    over_line_m: Annotated[
+        float, stated("m", "front beyond the stop line of one who still waits at it", "own")
+    ] = 1.5
+    crawl_mps: Annotated[float, stated("m/s", "highest speed of one who waits beyond the line", "own")] = 2.0
     right_on_red: Annotated[bool, choice("a right turn may pass a red light", "site")] = True
     carriageway_code: Annotated[
         int, stated("", "event type of a pedestrian on the carriageway", "GB/T 29100")
@@ -87,8 +112,8 @@ class _Pair(NamedTuple):
 class Vrucw:
     """Vehicles against pedestrians, cyclists and motorcyclists whose predicted footprints meet.
 
-    State: per pair of tracks a latch and its last meeting; per vehicle its yaw history. Both end with
-    their tracks.
+    State: per pair of tracks a latch and its last meeting; per vehicle its yaw history; per road user his
+    places of late. All end with their tracks.
     """
 
     name = "vrucw"
@@ -99,6 +124,13 @@ class Vrucw:
         self._times = np.arange(0.0, p.horizon_s + p.step_s / 2.0, p.step_s)
         self._ways: Ways | None = None
         self._yaws = YawHistory(p.history_s, p.history_samples)
+        self._motions = Motions(
+            still_mps=p.still_mps,
+            window_s=p.window_s,
+            stride_m=p.stride_m,
+            leave_mps=p.leave_mps,
+            leave_m=p.leave_m,
+        )
         self._latches: dict[tuple[int, int], tuple[Latch, _Pair]] = {}
         self._silent: set[tuple[str, int]] = set()
 
@@ -111,19 +143,20 @@ class Vrucw:
         self._silent.clear()
         if self._ways is None or self._ways.geometry is not world.geometry:
             self._ways = Ways(world.geometry)
-        vehicles, users = self._chosen(world)
+        vehicles, users = self._chosen(world, self._ways)
         met = self._meetings(world, self._ways, vehicles, users) if vehicles and users else {}
         return self._reports(world, met)
 
-    def _chosen(self, world: World) -> tuple[list[TrackView], list[TrackView]]:
+    def _chosen(self, world: World, ways: Ways) -> tuple[list[TrackView], list[TrackView]]:
         p = self.parameters
         vehicles: list[TrackView] = []
         users: list[TrackView] = []
         for view in world.tracks.views:
             if view.kind in VULNERABLE:
                 if view.existence >= p.min_existence * 0.5 and view.unseen_s <= p.max_unseen_s:
-                    if view.speed_mps >= p.still_mps or world.geometry.on_carriageway(view.x_m, view.y_m):
-                        users.append(view)
+                    user = self._motions.believed(view, world.geometry, ways, world.mono)
+                    if user.speed_mps >= p.still_mps or world.geometry.on_carriageway(view.x_m, view.y_m):
+                        users.append(user)
                 if view.kind is not ParticipantClass.MOTORCYCLE or not view.session:
                     continue
             elif view.kind is ParticipantClass.UNKNOWN and not view.session:
@@ -137,7 +170,9 @@ class Vrucw:
                 self._silent.add(("unseen", view.track_id))
             else:
                 vehicles.append(view)
-        self._yaws.keep_only({int(i) for i in world.tracks.track_id})
+        present = {int(i) for i in world.tracks.track_id}
+        self._yaws.keep_only(present)
+        self._motions.keep_only(present)
         return vehicles, users
 
     def _meetings(
@@ -148,7 +183,11 @@ class Vrucw:
         other = np.array([(u.x_m, u.y_m, u.speed_mps) for u in users])
         gap = np.hypot(at[:, None, 0] - other[None, :, 0], at[:, None, 1] - other[None, :, 1])
         near = gap <= (at[:, None, 2] * 1.5 + other[None, :, 2]) * p.horizon_s + 10.0
-        held = {key for key, (latch, _) in self._latches.items() if latch.raised}
+        held = {
+            key
+            for key, (latch, _) in self._latches.items()
+            if latch.raised and latch.severity > Severity.INFORM
+        }
         warned = {vehicle for vehicle, _ in held}
         guesses: list[Hypothesis] = []
         for i in np.flatnonzero(near.any(axis=1)):
@@ -159,12 +198,18 @@ class Vrucw:
         most_m = p.growth_m + p.margin_m + p.hold_margin_m
         close = near[[g.row for g in guesses]] & may_meet(poses, users, self._times[-1], most_m)
         rows, cols = np.nonzero(close)
+        growth = p.growth_mps, p.growth_m
         margin = np.full(len(rows), p.margin_m)
+        found = first_meetings(poses, users, rows, cols, self._times, margin, *growth)
         if held:
-            for k, (row, col) in enumerate(zip(rows, cols, strict=True)):
-                if (guesses[row].view.track_id, users[col].track_id) in held:
-                    margin[k] += p.hold_margin_m
-        found = first_meetings(poses, users, rows, cols, self._times, margin, p.growth_mps, p.growth_m)
+            # Who is told is told until the gap is larger; the time is still that of the smaller gap.
+            sure = {(hit.row, hit.col) for hit in found}
+            on = [
+                (guesses[row].view.track_id, users[col].track_id) in held and (row, col) not in sure
+                for row, col in zip(rows.tolist(), cols.tolist(), strict=True)
+            ]
+            margin = margin[on] + p.hold_margin_m
+            found += first_meetings(poses, users, rows[on], cols[on], self._times, margin, *growth)
         met: dict[tuple[int, int], _Pair] = {}
         on_ways: Counter[tuple[int, int]] = Counter()
         for hit in found:
@@ -225,10 +270,11 @@ class Vrucw:
         across = -user.vx_mps * sin + user.vy_mps * cos
         towards = -math.copysign(1.0, aside) * across
         in_way = abs(aside) <= vehicle.width_m / 2.0 + user.width_m / 2.0 + p.margin_m
-        if not in_way and (user.speed_mps < p.still_mps or towards < p.towards_mps):
+        least_mps = max(p.towards_mps, p.towards_sigmas * user.velocity_std_mps)
+        if not in_way and (user.speed_mps < p.still_mps or towards < least_mps):
             return None
         way_m = float(poses.way[row, instant])
-        reaction = 0.0 if vehicle.accel_mps2 <= -1.0 else p.reaction_s
+        reaction = self._reaction_s(vehicle)
         decel = required_deceleration(vehicle.speed_mps, way_m, reaction)
         if in_way and user.kind is not ParticipantClass.PEDESTRIAN and self._follows(vehicle, user, yaw):
             closing = vehicle.speed_mps - (user.vx_mps * cos + user.vy_mps * sin)
@@ -242,6 +288,12 @@ class Vrucw:
         model = "way" if guess.on is not None else ("turn" if guess.rate_rps else "straight")
         return _Pair(vehicle, user, time_s, way_m, x, y, towards, decel, model, False)
 
+    def _reaction_s(self, vehicle: TrackView) -> float:
+        p = self.parameters
+        if vehicle.accel_mps2 <= -1.0:
+            return 0.0
+        return p.slow_reaction_s if vehicle.speed_mps <= p.slow_mps else p.reaction_s
+
     def _follows(self, vehicle: TrackView, user: TrackView, yaw_rad: float) -> bool:
         if vehicle.lane is not None and vehicle.lane == user.lane:
             return True
@@ -252,13 +304,19 @@ class Vrucw:
         p = self.parameters
         movement = on.way.movement
         to_line = on.to_stop_line_m(vehicle.length_m)
-        if movement is None or to_line <= 0.0 or way_m <= to_line:
+        if movement is None or way_m <= to_line:
             return False
+        if to_line <= 0.0:
+            waits = to_line > -p.over_line_m and vehicle.speed_mps <= p.crawl_mps
+            if not waits or vehicle.accel_mps2 > 0.0:
+                return False
         key = signal_key(movement)
         state = world.signals.get(key) if key is not None else None
         if state is None or not red_at(state, movement, world, 0.0, p.right_on_red):
             return False
-        reaction = 0.0 if vehicle.accel_mps2 <= -1.0 else p.reaction_s
+        reaction = self._reaction_s(vehicle)
+        if to_line <= 0.0:
+            return True
         return required_deceleration(vehicle.speed_mps, to_line, reaction) <= p.urgent_decel_mps2
 
     def _reports(self, world: World, met: dict[tuple[int, int], _Pair]) -> list[HazardReport]:
@@ -271,7 +329,7 @@ class Vrucw:
             if key in met:
                 pair = met[key]
                 raised = self._see(latch, pair, world)
-                latch.settle(self._severity(pair), world.mono, p.fall_s)
+                latch.settle(self._severity(pair, latch.severity), world.mono, p.fall_s)
             elif key[1] in now:
                 raised = latch.see(
                     False, now[key[1]], world.mono, need=p.confirm_need, of=p.confirm_of, clear_s=p.clear_s
@@ -300,15 +358,30 @@ class Vrucw:
             gated=pair.user.existence < p.min_existence or pair.user.age_s < p.min_age_s,
         )
 
-    def _severity(self, pair: _Pair) -> Severity:
+    def _severity(self, pair: _Pair, before: Severity) -> Severity:
+        """Severity by time and needed braking together: who can stop at leisure is not told to.
+
+        A driver whom nobody has told to and who brakes nearly as hard as he needs to has seen the danger.
+        Of one who has been told the time alone decides: his braking is the answer to what he was told.
+        """
         p = self.parameters
-        if pair.ttc_s < p.urgent_ttc_s or pair.decel_mps2 > p.urgent_decel_mps2:
-            worst = Severity.URGENT
-        elif pair.ttc_s < p.advise_ttc_s or pair.decel_mps2 > p.advise_decel_mps2:
-            worst = Severity.ADVISE
-        else:
-            worst = Severity.INFORM
-        return min(worst, Severity.INFORM) if pair.doubtful else worst
+        decel, accel = pair.decel_mps2, pair.vehicle.accel_mps2
+        told = before > Severity.INFORM
+        if pair.doubtful or (decel <= p.easy_decel_mps2 and not told):
+            return Severity.INFORM
+        answers = accel <= -1.0 and decel <= min(p.answer_mps2 - accel, p.urgent_decel_mps2)
+        if answers and not told:
+            return Severity.INFORM
+        if decel > p.urgent_decel_mps2 or (told and pair.ttc_s < p.urgent_ttc_s):
+            return Severity.URGENT
+        if pair.vehicle.speed_mps <= p.slow_mps and not told:
+            # What is near is soon reached at any speed: at this one the braking alone tells.
+            return Severity.ADVISE if decel > p.slow_decel_mps2 else Severity.INFORM
+        if pair.ttc_s < p.urgent_ttc_s and decel > p.advise_decel_mps2:
+            return Severity.URGENT
+        if decel > p.advise_decel_mps2 or pair.ttc_s < p.advise_ttc_s:
+            return Severity.ADVISE
+        return Severity.INFORM
 
     def _report(self, world: World, group: list[tuple[Latch, _Pair]]) -> HazardReport:
         p = self.parameters
@@ -331,7 +404,8 @@ class Vrucw:
             if pair.vehicle.session
         )
         lat, lon = world.plane.to_lat_lon(user.x_m, user.y_m)
-        heading = heading_from_yaw(math.atan2(user.vy_mps, user.vx_mps))
+        stands = user.speed_mps == 0.0
+        heading = heading_from_yaw(user.yaw_rad if stands else math.atan2(user.vy_mps, user.vx_mps))
         return HazardReport(
             app=self.name,
             kind=WarningKind.VULNERABLE_ROAD_USER,
@@ -363,6 +437,7 @@ class Vrucw:
             "user_track": pair.user.track_id,
             "user_kind": pair.user.kind.value,
             "user_speed_mps": round(pair.user.speed_mps, 2),
+            "user_velocity_std_mps": round(pair.user.velocity_std_mps, 2),
             "user_existence": round(pair.user.existence, 2),
             "user_age_s": round(pair.user.age_s, 2),
             "user_on_carriageway": on_road,
@@ -371,6 +446,7 @@ class Vrucw:
             "way_doubtful": pair.doubtful,
             "limit_horizon_s": p.horizon_s,
             "limit_towards_mps": p.towards_mps,
+            "limit_easy_decel_mps2": p.easy_decel_mps2,
             "limit_urgent_ttc_s": p.urgent_ttc_s,
             "limit_urgent_decel_mps2": p.urgent_decel_mps2,
             "limit_confirm": f"{p.confirm_need} of {p.confirm_of}",

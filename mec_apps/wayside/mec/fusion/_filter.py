@@ -5,13 +5,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from wayside.mec.fusion._measurement import BODY, PEDESTRIAN, Measurement
+from wayside.mec.fusion._measurement import BICYCLE, BODY, PEDESTRIAN, Measurement
 from wayside.mec.fusion._settings import TrackerSettings
 from wayside.mec.fusion._state import (
     AX,
     AY,
     HITS,
     LENGTH,
+    LIVELY_S,
+    PULL_X,
+    PULL_Y,
     SCORE,
     SEEN_S,
     SIZES,
@@ -25,6 +28,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _EYE = np.eye(2)
 _MAX_ACCEL_MPS2 = 12.0
+_PULL_WEIGHT = 0.25
 
 
 def predict(state: TrackState, time_s: float, settings: TrackerSettings) -> None:
@@ -37,8 +41,7 @@ def predict(state: TrackState, time_s: float, settings: TrackerSettings) -> None
     state.time_s = time_s
     if not len(state):
         return
-    on_foot = state.kinds() == PEDESTRIAN
-    density = np.where(on_foot, settings.ped_accel_density, settings.accel_density)[:, None, None] * _EYE
+    density = _densities(state, settings)[:, None, None] * _EYE
     cov = state.cov
     pv, vv = cov[:, :2, 2:].copy(), cov[:, 2:, 2:]
     state.x[:, :2] += dt * state.x[:, 2:]
@@ -47,6 +50,16 @@ def predict(state: TrackState, time_s: float, settings: TrackerSettings) -> None
     cov[:, :2, 2:] = pv
     cov[:, 2:, :2] = pv.transpose(0, 2, 1)
     cov[:, 2:, 2:] = vv + dt * density
+
+
+def _densities(state: TrackState, settings: TrackerSettings) -> Floats:
+    kinds = state.kinds()
+    on_foot, by_bike = kinds == PEDESTRIAN, kinds == BICYCLE
+    lively = np.where(on_foot, settings.ped_accel_density, settings.accel_density)
+    calm = np.where(on_foot, settings.calm_ped_density, settings.calm_bike_density)
+    is_calm = (on_foot | by_bike) & (state.values[:, LIVELY_S] <= state.time_s)
+    out: Floats = np.where(is_calm, calm, lively)
+    return out
 
 
 def update(state: TrackState, i: Ints, scan: Measurement, j: Ints, settings: TrackerSettings) -> None:
@@ -72,6 +85,9 @@ def update(state: TrackState, i: Ints, scan: Measurement, j: Ints, settings: Tra
     )
     x += np.einsum("nij,nj->ni", gain, d)
     cov = cov - gain @ h.transpose(0, 2, 1)
+    starts = _pulled(state, i, d, s, det, settings)
+    cov[starts, 2, 2] += settings.start_mps**2
+    cov[starts, 3, 3] += settings.start_mps**2
     if scan.has_range_rate:
         away = x[:, :2] - (scan.view.x_m, scan.view.y_m)
         unit = away / (np.hypot(away[:, 0], away[:, 1])[:, None] + 1e-6)
@@ -93,6 +109,30 @@ def update(state: TrackState, i: Ints, scan: Measurement, j: Ints, settings: Tra
     _directions(state, i, scan.yaw[j] if scan.has_yaw else None)
     assert state.time_s is not None
     state.values[i, SEEN_S] = state.time_s
+
+
+def _pulled(
+    state: TrackState, i: Ints, d: Floats, s: Floats, det: Floats, settings: TrackerSettings
+) -> NDArray[np.bool_]:
+    """Which calm tracks on foot or bicycle are no longer calm: what they were off by, each by its own
+    deviation and averaged, lies too far to one side for noise."""
+    assert state.time_s is not None
+    # Inverse of the symmetric root of s, which keeps the axes.
+    root = np.sqrt(det)
+    size = np.sqrt(s[:, 0, 0] + s[:, 1, 1] + 2.0 * root)
+    zx = ((s[:, 1, 1] + root) * d[:, 0] - s[:, 0, 1] * d[:, 1]) / (root * size)
+    zy = ((s[:, 0, 0] + root) * d[:, 1] - s[:, 0, 1] * d[:, 0]) / (root * size)
+    pull = state.values[i, PULL_X : PULL_Y + 1]
+    pull += _PULL_WEIGHT * (np.column_stack((zx, zy)) - pull)
+    square = (pull * pull).sum(axis=1) * (2.0 - _PULL_WEIGHT) / _PULL_WEIGHT
+    kinds = state.kinds()[i]
+    lively = (square > settings.pull) & ((kinds == PEDESTRIAN) | (kinds == BICYCLE))
+    starts: NDArray[np.bool_] = lively & (state.values[i, LIVELY_S] <= state.time_s)
+    pull[starts] = 0.0
+    state.values[i, PULL_X : PULL_Y + 1] = pull
+    rows = i[lively]
+    state.values[rows, LIVELY_S] = state.time_s + settings.lively_s
+    return starts
 
 
 def _along(x: Floats, cov: Floats, unit: Floats, measured: Floats, std_mps: float) -> None:

@@ -84,6 +84,7 @@ class FusedTrack(NamedTuple):
     yaw_rate_rps: float | None = None
     turn: Maneuver | None = None
     flags: tuple[str, ...] = ()
+    velocity_std_mps: float = 0.0
 
 
 def _identity(track: FusedTrack) -> int:
@@ -268,6 +269,7 @@ class Fusion:
         var = cov[:, 0, 0] + cov[:, 1, 1] + 2.0 * dt * (cov[:, 0, 2] + cov[:, 1, 3])
         var += dt * dt * (cov[:, 2, 2] + cov[:, 3, 3])
         accuracy = np.sqrt(np.maximum(var, 1e-4) / 2.0)
+        velocity_std = np.sqrt(np.maximum(cov[:, 2, 2] + cov[:, 3, 3], 0.0) / 2.0).tolist()
         existence = 1.0 / (1.0 + np.exp(4.0 - np.clip(values[:, SCORE], -30.0, 30.0)))
         sources = (marks[:, SOURCES] | marks[:, SOURCES_BEFORE]).tolist()
         kinds = state.kinds()[rows].tolist()
@@ -306,6 +308,7 @@ class Fusion:
                     last.fused,
                     born.arrived,
                     names[bits],
+                    velocity_std_mps=velocity_std[k],
                 )
             )
         return out

@@ -19,6 +19,7 @@ BODY = np.array(
     [{"unknown": 0, "motorcycle": 2, "bicycle": 2, "pedestrian": 3}.get(kind.value, 1) for kind in CLASSES]
 )
 PEDESTRIAN = _INDEX[ParticipantClass.PEDESTRIAN]
+BICYCLE = _INDEX[ParticipantClass.BICYCLE]
 
 
 class Measurement:

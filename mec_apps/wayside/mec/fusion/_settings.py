@@ -33,17 +33,28 @@ class TrackerSettings(msgspec.Struct, frozen=True):
 
     horizon_s: scans older than the newest by more than this are refused. log_scans: most scans kept for
     roll-back. accel_density: power of the random acceleration, m²/s³, of vehicles; ped_accel_density the
-    same of pedestrians. gate: largest squared normalised distance of a detection to its track. birth_gate:
-    within it of a confirmed track no new one begins. coarse_m: outer bound of both. pd, clutter_per_m2: of
-    the existence score. miss: loss of probability per expected detection that did not come. confirm_score,
-    confirm_hits: a track is published from then on. coast_s: longest life without a detection; after
-    publish_s without one a track is kept, but not published. max_tracks: no new ones beyond.
+    same of pedestrians. calm_ped_density, calm_bike_density: the same of pedestrians and of cyclists who go
+    on as before: small, so that their velocity is steady. pull: how far the detections of late must pull a
+    track to one side for it not to be calm, as a squared normalised mean (χ² of two degrees under noise
+    alone); for lively_s from then it moves with the larger density, and its velocity is taken to be unsure
+    by start_mps more; so it moves for young_s from its birth. gate: largest squared normalised distance of
+    a detection to its track. birth_gate: within it of a confirmed track no new one begins. coarse_m: outer
+    bound of both. pd, clutter_per_m2: of the existence score. miss: loss of probability per expected
+    detection that did not come. confirm_score, confirm_hits: a track is published from then on. coast_s:
+    longest life without a detection; after publish_s without one a track is kept, but not published.
+    max_tracks: no new ones beyond.
     """
 
     horizon_s: Positive = 0.6
     log_scans: Count = 64
     accel_density: Positive = 4.0
     ped_accel_density: Positive = 0.8
+    calm_ped_density: Positive = 0.15
+    calm_bike_density: Positive = 0.5
+    pull: Positive = 10.0
+    lively_s: Positive = 0.5
+    young_s: Positive = 2.0
+    start_mps: Positive = 0.9
     gate: Positive = 11.8
     birth_gate: Positive = 25.0
     coarse_m: Positive = 6.0

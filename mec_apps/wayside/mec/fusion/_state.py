@@ -10,6 +10,8 @@ Ints = NDArray[np.int64]
 
 # Columns of `values`.
 SCORE, HITS, LENGTH, WIDTH, SIZES, YAW, YAW_KNOWN, AX, AY, SEEN_S, BORN_S, CONFIRMED = range(12)
+PULL_X, PULL_Y, LIVELY_S = range(12, 15)
+VALUES = 15
 # Columns of `marks`.
 ID, BORN_SERIAL, LAST_SERIAL, SOURCES, SOURCES_BEFORE = range(5)
 
@@ -17,7 +19,7 @@ ID, BORN_SERIAL, LAST_SERIAL, SOURCES, SOURCES_BEFORE = range(5)
 class TrackState:
     """All tracks at one instant, n rows.
 
-    time_s: instant. x (n, 4): x, y, vx, vy. cov (n, 4, 4). values (n, 12) and marks (n, 5): columns named
+    time_s: instant. x (n, 4): x, y, vx, vy. cov (n, 4, 4). values (n, 15) and marks (n, 5): columns named
     above. votes (n, number of classes). Rows keep their order; functions that drop or add rows make new
     arrays.
     """
@@ -29,7 +31,7 @@ class TrackState:
         self.slot = 0
         self.x: Floats = np.zeros((0, 4))
         self.cov: Floats = np.zeros((0, 4, 4))
-        self.values: Floats = np.zeros((0, 12))
+        self.values: Floats = np.zeros((0, VALUES))
         self.marks: Ints = np.zeros((0, 5), dtype=np.int64)
         self.votes: Floats = np.zeros((0, len(CLASSES)))
 

@@ -18,11 +18,13 @@ from wayside.mec.fusion._state import (
     ID,
     LAST_SERIAL,
     LENGTH,
+    LIVELY_S,
     SCORE,
     SEEN_S,
     SIZES,
     SOURCES,
     SOURCES_BEFORE,
+    VALUES,
     WIDTH,
     YAW,
     YAW_KNOWN,
@@ -138,7 +140,7 @@ class Tracker:
             given = _whole(scan.velocity[j])
             x[given, 2:] = scan.velocity[j[given]]
             cov[given, 2, 2] = cov[given, 3, 3] = (2.0 * settings.velocity_std_mps) ** 2
-        values = np.zeros((n, 12))
+        values = np.zeros((n, VALUES))
         values[:, SCORE] = _BIRTH_SCORE * scan.confidence[j]
         values[:, HITS] = 1.0
         sized = _whole(scan.size[j])
@@ -149,6 +151,7 @@ class Tracker:
         values[:, YAW] = np.where(turned, scan.yaw[j], 0.0)
         values[:, YAW_KNOWN] = turned
         values[:, SEEN_S] = values[:, BORN_S] = time_s
+        values[:, LIVELY_S] = time_s + settings.young_s
         marks = np.zeros((n, 5), dtype=np.int64)
         marks[:, ID] = [self._identity(serial, int(k)) for k in j]
         marks[:, BORN_SERIAL] = marks[:, LAST_SERIAL] = serial

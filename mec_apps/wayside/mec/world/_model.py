@@ -164,6 +164,7 @@ def _view(t: FusedTrack, lane: LaneKey | None, along_m: float, across_m: float) 
         t.yaw_rate_rps,
         t.turn,
         t.flags,
+        t.velocity_std_mps,
     )
 
 

@@ -27,7 +27,8 @@ class TrackView(NamedTuple):
     when on none. trace_id, arrived, ingested, fused: of the input that last updated the track. born_arrived:
     arrival of the first detection. sources: sensor ids that support it, "v2x" among them for a BSM.
     yaw_rate_rps: counter-clockwise, None where nothing measures it. turn: manoeuvre that the vehicle
-    signals, None unknown. flags: names of the set bits of the BSM's event flags.
+    signals, None unknown. flags: names of the set bits of the BSM's event flags. velocity_std_mps: one sigma
+    of each component of the velocity as the sensors give it, 0 for a vehicle that tells its own.
     """
 
     track_id: int
@@ -59,6 +60,7 @@ class TrackView(NamedTuple):
     yaw_rate_rps: float | None = None
     turn: Maneuver | None = None
     flags: tuple[str, ...] = ()
+    velocity_std_mps: float = 0.0
 
 
 class TrackTable(msgspec.Struct, frozen=True):

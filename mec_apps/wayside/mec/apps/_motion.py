@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+
+from wayside.asn1.geometry import RoadGeometry
+from wayside.asn1.messages import LaneKind
+from wayside.mec.apps._ways import Ways
+from wayside.mec.sensors import ParticipantClass
+from wayside.mec.world import TrackView
+
+_ALONG = frozenset({LaneKind.BIKE, LaneKind.SIDEWALK})
+_SAMPLE_NS = 40_000_000
+_ANCHOR_S = 3.0
+_YOUNG_S = 0.5
+_ALONG_TAN = math.tan(math.radians(30.0))
+
+
+class _History:
+    """Places of one road user over the last while, and what was made of them."""
+
+    __slots__ = ("anchor", "left_ns", "places", "stands")
+
+    def __init__(self) -> None:
+        self.places: list[tuple[int, float, float]] = []
+        self.stands: bool | None = None
+        self.anchor = (0.0, 0.0)
+        self.left_ns: int | None = None
+
+    def add(self, mono_ns: int, x_m: float, y_m: float, span_ns: float) -> None:
+        """Remember a place; the oldest that is kept is as old as the span, or the first."""
+        places = self.places
+        if places and mono_ns - places[-1][0] < _SAMPLE_NS:
+            return
+        places.append((mono_ns, x_m, y_m))
+        while len(places) > 2 and mono_ns - places[1][0] >= span_ns:
+            places.pop(0)
+
+
+class Motions:
+    """What is believed of the motion of pedestrians and riders: whether they stand, and whether they keep
+    to the lane that they move along.
+
+    At first sight a speed below its own deviation is none. Who stands is taken to go when he also has left
+    the place where he stood by `stride_m`; who goes is taken to stand when he has not got so far within
+    `window_s`. Who moves along a cycle lane or a sidewalk, or rides across the junction from a cycle lane,
+    keeps to it (within 30° of it) unless he moves sideways by `leave_mps` and more than the deviation, and
+    has come `leave_m` sideways.
+    State: the places of each road user over the window.
+    Source: own.
+    """
+
+    def __init__(
+        self, *, still_mps: float, window_s: float, stride_m: float, leave_mps: float, leave_m: float
+    ) -> None:
+        self._still_mps = still_mps
+        self._window_ns = window_s * 1e9
+        self._stride_m = stride_m
+        self._leave_mps = leave_mps
+        self._leave_m = leave_m
+        self._of: dict[int, _History] = {}
+
+    def believed(self, view: TrackView, geometry: RoadGeometry, ways: Ways, mono_ns: int) -> TrackView:
+        """The track with the velocity that is believed: none, that along the lane, or its own."""
+        history = self._of.setdefault(view.track_id, _History())
+        before_ns = history.places[-1][0] if history.places else mono_ns
+        history.add(mono_ns, view.x_m, view.y_m, self._window_ns)
+        if self._stands(history, view, mono_ns, (mono_ns - before_ns) / 1e9):
+            return view._replace(vx_mps=0.0, vy_mps=0.0, speed_mps=0.0)
+        yaw = _lane_yaw(view, geometry, ways)
+        if yaw is None or self._leaves(history, view, yaw, mono_ns):
+            return view
+        along = view.vx_mps * math.cos(yaw) + view.vy_mps * math.sin(yaw)
+        return view._replace(vx_mps=along * math.cos(yaw), vy_mps=along * math.sin(yaw), speed_mps=abs(along))
+
+    def keep_only(self, tracks: set[int]) -> None:
+        """Forget road users that are gone."""
+        for gone in self._of.keys() - tracks:
+            del self._of[gone]
+
+    def _stands(self, history: _History, view: TrackView, mono_ns: int, dt_s: float) -> bool:
+        moves = view.speed_mps >= self._still_mps
+        if history.stands is None:
+            history.stands = view.speed_mps < max(self._still_mps, view.velocity_std_mps)
+            history.anchor = (view.x_m, view.y_m)
+        elif history.stands:
+            x, y = history.anchor
+            if moves and math.hypot(view.x_m - x, view.y_m - y) >= self._stride_m:
+                history.stands = False
+            weight = min(dt_s / _ANCHOR_S, 1.0)
+            history.anchor = (x + weight * (view.x_m - x), y + weight * (view.y_m - y))
+        else:
+            at_ns, x, y = history.places[0]
+            whole = mono_ns - at_ns >= self._window_ns
+            if whole and math.hypot(view.x_m - x, view.y_m - y) < self._stride_m:
+                history.stands = True
+                history.anchor = (view.x_m, view.y_m)
+        return history.stands
+
+    def _leaves(self, history: _History, view: TrackView, yaw_rad: float, mono_ns: int) -> bool:
+        sin, cos = math.sin(yaw_rad), math.cos(yaw_rad)
+        left_mps = view.vy_mps * cos - view.vx_mps * sin
+        along_mps = view.vx_mps * cos + view.vy_mps * sin
+        if abs(left_mps) > _ALONG_TAN * abs(along_mps):
+            return True
+        at_ns, x, y = history.places[0]
+        if mono_ns - at_ns < _YOUNG_S * 1e9:
+            leaves = abs(left_mps) >= 2.0 * max(self._leave_mps, view.velocity_std_mps)
+        else:
+            gone_m = math.copysign(1.0, left_mps) * ((view.y_m - y) * cos - (view.x_m - x) * sin)
+            leaves = abs(left_mps) >= max(self._leave_mps, view.velocity_std_mps)
+            leaves = leaves and gone_m >= max(self._leave_m, view.accuracy_m)
+        if leaves:
+            history.left_ns = mono_ns
+        return history.left_ns is not None and mono_ns - history.left_ns <= self._window_ns
+
+
+def _lane_yaw(view: TrackView, geometry: RoadGeometry, ways: Ways) -> float | None:
+    """Direction of the lane that a road user moves along, to the same side as he goes; None for none."""
+    if view.lane is not None:
+        lane = geometry.lanes[view.lane]
+        if lane.kind not in _ALONG:
+            return None
+        return lane.polyline.yaw_at(view.along_m)
+    if view.kind is ParticipantClass.PEDESTRIAN:
+        return None
+    for on in ways.inside(view):
+        if geometry.lanes[on.way.lane].kind is LaneKind.BIKE:
+            return on.way.line.yaw_at(on.along_m)
+    return None
