@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -36,8 +35,6 @@ from wayside.rsu.vendors.usdot_rsu41.config import ANY, PSIDS, Config
 from wayside.rsu.vendors.usdot_rsu41.listen import Listener, listen, plain_address
 from wayside.rsu.vendors.usdot_rsu41.wire import build_text
 from wayside.runtime import BoundedQueue, Full
-
-_log = logging.getLogger(__name__)
 
 
 class _Datagram(NamedTuple):
@@ -182,17 +179,14 @@ class UsdotRsu41(Adapter):
             await asyncio.sleep(0)
 
     def _decode_one(self, datagram: _Datagram) -> None:
-        try:
-            peeled, checked = peel(datagram.data, self._expect, self._check_up)
-            envelope = self._envelope(datagram, peeled, checked)
-        except RsuError as error:
-            self._refuse(error.reason)
-        except Exception:
-            # A fault of ours: counted, logged, and the device is heard on.
-            _log.exception("%s: a datagram of %d octets", self.device_id, len(datagram.data))
-            self._refuse(RsuReason.DECODE)
-        else:
-            self._receive(envelope)
+        with self._containment.around("rsu decode"):
+            try:
+                peeled, checked = peel(datagram.data, self._expect, self._check_up)
+                envelope = self._envelope(datagram, peeled, checked)
+            except RsuError as error:
+                self._refuse(error.reason)
+            else:
+                self._receive(envelope)
 
     def _check_up(self, frame: bytes) -> Checked:
         return check_frame(self._config.dialect, frame)
