@@ -128,7 +128,7 @@ async def test_a_fault_of_ours_does_not_silence_a_device(
         emulator.send_up(spat_frames[0])
         emulator.send_up(spat_frames[1])
         assert [e.uper for e in await received(adapter, 1)] == [spat_frames[1]]
-        assert adapter.counters.dropped(RsuReason.DECODE) == 1
+        assert adapter.counters.value("faults", "rsu decode") == 1
         assert "ZeroDivisionError" in caplog.text
 
 
