@@ -35,17 +35,28 @@ def test_warnings_change_what_follows_them_and_nothing_before() -> None:
     assert (without.scans, with_.warnings) == (0, {})
 
 
-@pytest.mark.parametrize("scenario", list(SCENES))
-@pytest.mark.timeout(180)
-def test_fewer_conflicts_with_warnings_than_without(scenario: Scenario) -> None:
-    result = compare(scenario, (1, 2), site=SITE)
-    assert result.seeds == (1, 2)
+def improves(scenario: Scenario, seeds: tuple[int, ...]) -> None:
+    result = compare(scenario, seeds, site=SITE)
+    assert result.seeds == seeds
     assert result.conflicts_without >= 1
     assert result.conflicts_with < result.conflicts_without
     assert result.collisions_with == 0
-    assert result.warnings >= 2
+    assert result.warnings >= len(seeds)
     assert result.min_ttc_without_s is not None
     assert result.min_ttc_with_s is None or result.min_ttc_with_s > result.min_ttc_without_s
+
+
+@pytest.mark.parametrize("scenario", [Scenario.PEDESTRIAN, Scenario.CROSSING])
+@pytest.mark.timeout(180)
+def test_fewer_conflicts_with_warnings_than_without(scenario: Scenario) -> None:
+    improves(scenario, (1,))
+
+
+@pytest.mark.joint
+@pytest.mark.parametrize("scenario", list(SCENES))
+@pytest.mark.timeout(600)
+def test_fewer_conflicts_in_every_scenario_over_seeds(scenario: Scenario) -> None:
+    improves(scenario, (1, 2, 3))
 
 
 def test_command_prints_results_that_a_program_can_read(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,10 +106,9 @@ def test_public_names_are_there() -> None:
 
 
 @pytest.mark.joint
-@pytest.mark.timeout(900)
-def test_five_minutes_of_clean_traffic_give_no_alarm_about_signals_or_hazards() -> None:
-    result = run_lockstep(Scenario.CLEAN, 1, warnings=True, duration_s=300.0, site=SITE)
-    assert result.vehicles > 60 and result.scans > 20_000
+@pytest.mark.timeout(600)
+def test_clean_traffic_gives_no_false_warning() -> None:
+    result = run_lockstep(Scenario.CLEAN, 2, warnings=True, duration_s=90.0, site=SITE)
+    assert result.vehicles > 20 and result.scans > 6_000
     assert (result.conflicts, result.collisions) == (0, 0)
-    assert result.false_warnings == sum(result.warnings.values())
-    assert {kind: n for kind, n in result.warnings.items() if kind != "vrucw"} == {}
+    assert result.false_warnings == sum(result.warnings.values()) == 0

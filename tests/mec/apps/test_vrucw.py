@@ -460,6 +460,31 @@ def test_who_keeps_to_the_lane_beside_the_road_gives_nothing(
     quiet(scene, world, steps=40)
 
 
+def test_a_cyclist_whose_place_is_unsure_is_not_moved_into_the_next_lane(scene: Any, place: Any) -> None:
+    # Half a metre off his place to the side, he is seen beside his lane, and near the car's way.
+    lane = with_cycle_lane(scene)
+
+    def world(off_m: float, accuracy_m: float) -> Any:
+        def views(i: int) -> list[Any]:
+            along = -80.0 + 0.45 * i
+            off = off_m if i > 15 else 0.0
+            match = (lane, along + 200.0) if off == 0.0 else None
+            rider = scene.track(
+                100,
+                ParticipantClass.BICYCLE,
+                place(0, along, 12.0 - off),
+                (4.5, 0.0),
+                match=match,
+                accuracy_m=accuracy_m,
+            )
+            return [scene.car(1, 0, -120.0 + 1.4 * i, 14.0, 2), rider]
+
+        return views
+
+    quiet(scene, world(2.1, 0.5), steps=32)
+    assert any(play(scene, Vrucw(), world(2.1, 0.2), steps=32))
+
+
 def test_a_cyclist_who_swerves_out_of_his_lane_is_warned_within_three_scans(scene: Any, place: Any) -> None:
     lane = with_cycle_lane(scene)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from wayside.asn1.geometry import RoadGeometry
+from wayside.asn1.geometry import LaneKey, RoadGeometry
 from wayside.asn1.messages import LaneKind
 from wayside.mec.apps._ways import Ways
 from wayside.mec.sensors import ParticipantClass
@@ -12,18 +12,21 @@ _ALONG = frozenset({LaneKind.BIKE, LaneKind.SIDEWALK})
 _SAMPLE_NS = 40_000_000
 _ANCHOR_S = 3.0
 _YOUNG_S = 0.5
+_SURE = 1.5
+_BESIDE_M = 0.3
 _ALONG_TAN = math.tan(math.radians(30.0))
 
 
 class _History:
     """Places of one road user over the last while, and what was made of them."""
 
-    __slots__ = ("anchor", "left_ns", "places", "stands")
+    __slots__ = ("anchor", "lane", "left_ns", "places", "stands")
 
     def __init__(self) -> None:
         self.places: list[tuple[int, float, float]] = []
         self.stands: bool | None = None
         self.anchor = (0.0, 0.0)
+        self.lane: LaneKey | None = None
         self.left_ns: int | None = None
 
     def add(self, mono_ns: int, x_m: float, y_m: float, span_ns: float) -> None:
@@ -43,8 +46,9 @@ class Motions:
     At first sight a speed below its own deviation is none. Who stands is taken to go when he also has left
     the place where he stood by `stride_m`; who goes is taken to stand when he has not got so far within
     `window_s`. Who moves along a cycle lane or a sidewalk, or rides across the junction from a cycle lane,
-    keeps to it (within 30° of it) unless he moves sideways by `leave_mps` and more than the deviation, and
-    has come `leave_m` sideways.
+    keeps to it (within 30° of it) unless he moves sideways by `leave_mps` and has come `leave_m` sideways,
+    both by more than 1.5 deviations. A cyclist who has not left his lane so is still on it when he is seen
+    beside it by no more than `_BESIDE_M` or two deviations of his place.
     State: the places of each road user over the window.
     Source: own.
     """
@@ -66,6 +70,7 @@ class Motions:
         history.add(mono_ns, view.x_m, view.y_m, self._window_ns)
         if self._stands(history, view, mono_ns, (mono_ns - before_ns) / 1e9):
             return view._replace(vx_mps=0.0, vy_mps=0.0, speed_mps=0.0)
+        view = self._kept(history, view, geometry, mono_ns)
         yaw = _lane_yaw(view, geometry, ways)
         if yaw is None or self._leaves(history, view, yaw, mono_ns):
             return view
@@ -96,6 +101,33 @@ class Motions:
                 history.anchor = (view.x_m, view.y_m)
         return history.stands
 
+    def _kept(self, history: _History, view: TrackView, geometry: RoadGeometry, mono_ns: int) -> TrackView:
+        if view.kind is ParticipantClass.PEDESTRIAN:
+            return view
+        if view.lane is not None and geometry.lanes[view.lane].kind is LaneKind.BIKE:
+            history.lane = view.lane
+            return view
+        lane = None if history.lane is None else geometry.lanes.get(history.lane)
+        if lane is None:
+            return view
+        foot = lane.polyline.project(view.x_m, view.y_m)
+        edge_m = lane.width_m / 2.0
+        beside_m = abs(foot.across_m) - edge_m
+        ended = not 0.0 < foot.along_m < lane.polyline.length_m
+        if ended or beside_m > max(_BESIDE_M, 2.0 * view.accuracy_m):
+            history.lane = None
+            return view
+        if self._leaves(history, view, foot.yaw_rad, mono_ns):
+            return view
+        back_m = max(beside_m, 0.0) * math.copysign(1.0, foot.across_m)
+        return view._replace(
+            x_m=view.x_m + back_m * math.sin(foot.yaw_rad),
+            y_m=view.y_m - back_m * math.cos(foot.yaw_rad),
+            lane=lane.key,
+            along_m=foot.along_m,
+            across_m=foot.across_m - back_m,
+        )
+
     def _leaves(self, history: _History, view: TrackView, yaw_rad: float, mono_ns: int) -> bool:
         sin, cos = math.sin(yaw_rad), math.cos(yaw_rad)
         left_mps = view.vy_mps * cos - view.vx_mps * sin
@@ -107,8 +139,8 @@ class Motions:
             leaves = abs(left_mps) >= 2.0 * max(self._leave_mps, view.velocity_std_mps)
         else:
             gone_m = math.copysign(1.0, left_mps) * ((view.y_m - y) * cos - (view.x_m - x) * sin)
-            leaves = abs(left_mps) >= max(self._leave_mps, view.velocity_std_mps)
-            leaves = leaves and gone_m >= max(self._leave_m, view.accuracy_m)
+            leaves = abs(left_mps) >= max(self._leave_mps, _SURE * view.velocity_std_mps)
+            leaves = leaves and gone_m >= max(self._leave_m, _SURE * view.accuracy_m)
         if leaves:
             history.left_ns = mono_ns
         return history.left_ns is not None and mono_ns - history.left_ns <= self._window_ns
