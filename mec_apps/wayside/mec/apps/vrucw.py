@@ -54,7 +54,7 @@ class VrucwParameters(Parameters, frozen=True):
     growth_mps: Annotated[float, stated("m/s", "growth of the road user's circle", "own")] = 0.1
     growth_m: Annotated[float, stated("m", "largest growth of the circle", "own")] = 0.4
     margin_m: Annotated[float, stated("m", "gap that counts as a meeting", "own")] = 0.2
-    hold_margin_m: Annotated[float, stated("m", "further gap while the driver is told", "own")] = 0.8
+    hold_margin_m: Annotated[float, stated("m", "further gap while the driver is told", "own")] = 1.2
     reaction_s: Annotated[float, stated("s", "driver's reaction time", "own")] = 1.0
     slow_mps: Annotated[
         float, stated("m/s", "speed up to which the driver's foot is over the brake", "own")

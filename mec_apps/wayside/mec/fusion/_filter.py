@@ -41,7 +41,7 @@ def predict(state: TrackState, time_s: float, settings: TrackerSettings) -> None
     state.time_s = time_s
     if not len(state):
         return
-    density = _densities(state, settings)[:, None, None] * _EYE
+    density = _densities(state, time_s, settings)[:, None, None] * _EYE
     cov = state.cov
     pv, vv = cov[:, :2, 2:].copy(), cov[:, 2:, 2:]
     state.x[:, :2] += dt * state.x[:, 2:]
@@ -52,12 +52,12 @@ def predict(state: TrackState, time_s: float, settings: TrackerSettings) -> None
     cov[:, 2:, 2:] = vv + dt * density
 
 
-def _densities(state: TrackState, settings: TrackerSettings) -> Floats:
+def _densities(state: TrackState, time_s: float, settings: TrackerSettings) -> Floats:
     kinds = state.kinds()
     on_foot, by_bike = kinds == PEDESTRIAN, kinds == BICYCLE
     lively = np.where(on_foot, settings.ped_accel_density, settings.accel_density)
     calm = np.where(on_foot, settings.calm_ped_density, settings.calm_bike_density)
-    is_calm = (on_foot | by_bike) & (state.values[:, LIVELY_S] <= state.time_s)
+    is_calm = (on_foot | by_bike) & (state.values[:, LIVELY_S] <= time_s)
     out: Floats = np.where(is_calm, calm, lively)
     return out
 
