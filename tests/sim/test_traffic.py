@@ -68,7 +68,7 @@ def test_a_follower_never_touches_its_leader() -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_clean_traffic_has_no_conflicts(seed: int) -> None:
     simulation = single(Scenario.CLEAN, seed)
-    while simulation.now_s < 150.0:
+    while simulation.now_s < 110.0:
         simulation.advance()
     assert len(simulation.traffic.vehicles) > 5
     assert [p for p in simulation.pairs() if p.conflict] == []
