@@ -8,8 +8,9 @@ at their rates and delays, each seeing all that is in its reach. In an act peopl
 legs again and again, always elsewhere, and on each leg a car stands that many vehicles come up to.
 
 Counted is the first warning of a danger to a vehicle, from the arrival of the detection (or of the vehicle's
-own BSM) that triggered it to the driver's code. Chosen delays stand apart: the confirmation, and re-ordering,
-which the tracker does without waiting. The result is p99 less the p99 by which the timers of the vehicles'
+own BSM) that triggered it to the driver's code. Apart stand the chosen delays, which are the confirmation,
+and re-ordering, which the tracker does without waiting; and the dangers that no input but passing time brought
+(a vehicle drifts into reach), which count from the look before, at which there was none yet. The result is p99 less the p99 by which the timers of the vehicles'
 process were late in the same run, median over the runs: the edge's own timers wait for its work too, and are
 shown only. Where the edge had to wait for a core for more than a twentieth of the run, others had the cores
 and the run says `unsteady`: it counts only where no run was steady, and then gives no verdict. --acts: acts
@@ -189,7 +190,13 @@ class Vehicles:
                 TraceMark(Stage.RECEIVED, received.received),
                 TraceMark(Stage.CALLED, called),
             )
-            self.first.append({**stage_durations_ms(marks), "total": (called - warning.marks[0].at_ns) / 1e6})
+            at = {mark.stage: mark.at_ns for mark in marks}
+            total_ms = (called - at[Stage.ARRIVED]) / 1e6
+            # Brought by passing time, not by a detection: it counts from the look before, as one instant.
+            if at[Stage.ARRIVED] == at[Stage.FUSED]:
+                self.first.append({"by_time": total_ms})
+            else:
+                self.first.append({**stage_durations_ms(marks), "total": total_ms})
             self.kinds[warning.kind.value] = self.kinds.get(warning.kind.value, 0) + 1
 
         return warned
@@ -449,7 +456,10 @@ def figures_of(
         "first_warnings": total.count,
         "kinds": told["kinds"],
         "total": msgspec.to_builtins(total),
-        "stages": {s: msgspec.to_builtins(v.summary()) for s, v in stages.items() if s != "total"},
+        "by_time": msgspec.to_builtins(stages.get("by_time", LatencySamples()).summary()),
+        "stages": {
+            s: msgspec.to_builtins(v.summary()) for s, v in stages.items() if s not in ("total", "by_time")
+        },
         "timer_lateness": late,
         "steady": cores.get("waited", 0.0) <= STEADY,
         "confirmation": said["latency"]["confirmation"],
@@ -476,6 +486,7 @@ def show(number: int, run: dict[str, Any]) -> None:
     print(f"run {number}: {run['first_warnings']} first warnings {run['kinds']}, {run['bsm']} BSM")
     print(f"  {'':14}{'p50':>8}{'p99':>8}{'max':>8}  ms")
     named = [("total", total), *run["stages"].items(), ("confirmation", run["confirmation"])]
+    named.append(("by time, apart", run["by_time"]))
     named += [(f"timer {name}", values) for name, values in late.items()]
     for name, values in named:
         print(f"  {name:14}{values['p50_ms']:8.2f}{values['p99_ms']:8.2f}{values['max_ms']:8.2f}")

@@ -85,6 +85,14 @@ def test_only_the_first_frame_of_a_danger_counts_towards_the_latency(book: Recei
     assert "total" not in book.latency()
 
 
+def test_what_time_has_brought_is_reported_apart(book: ReceiptBook) -> None:
+    look = tuple(TraceMark(mark.stage, max(mark.at_ns, 2_000_000)) for mark in MARKS)
+    book.wrote("s", 7, MonoNs(5_000_000), "vrucw/1", warning(look), first=True)
+    assert book.received("s", receipt()) is not None
+    assert "total" not in book.latency()
+    assert book.latency()["brought_by_time"].max_ms == 7.0
+
+
 def test_an_expired_warning_was_never_called(book: ReceiptBook) -> None:
     book.wrote("s", 7, MonoNs(5_000_000), "vrucw/1", warning(), first=True)
     delivered = book.received("s", receipt(outcome=Outcome.EXPIRED, called=0))

@@ -298,6 +298,7 @@ def test_a_clock_set_back_does_not_silence_the_tracker_for_long() -> None:
     used = [rig.scan("cam", 50.0 + 0.1 * k, car(0.0, 0.0)) for k in range(40)]
     assert used.index(True) < 20
     assert all(used[20:])
+    rig.tracks()
     assert rig.counters.value("fusion_resets") == 1
 
 

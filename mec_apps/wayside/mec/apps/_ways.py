@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wayside.asn1.geometry import LaneGeometry, LaneKey, Movement, RoadGeometry
 from wayside.asn1.messages import LaneKind
-from wayside.geo import Polyline
+from wayside.geo import Along, Polyline
 from wayside.mec.world import SignalKey, TrackView
 
 Floats = NDArray[np.float64]
@@ -19,6 +19,8 @@ _TURN_LATERAL_MPS2 = 3.5
 _ON_PATH_M = 1.8
 _REACH_M = 5.0
 _ON_PATH_RAD = math.radians(35.0)
+_MOVED_M = 1.0
+_HELD = 4_096
 
 
 class Way:
@@ -98,6 +100,7 @@ class Ways:
             ways = [Way(lane, m, geometry.lanes.get(m.to_lane)) for m in out_of.get(key, ())]
             self.of_lane[key] = tuple(ways) or (Way(lane, None, None),)
         self.crossings = _crossings(list(geometry.movements))
+        self._held: dict[int, tuple[float, float, tuple[Way, ...]]] = {}
         self._over = [way for ways in self.of_lane.values() for way in ways if way.movement is not None]
         boxes = [
             (m.path.points.min(axis=0), m.path.points.max(axis=0)) for w in self._over if (m := w.movement)
@@ -115,20 +118,40 @@ class Ways:
     def inside(self, view: TrackView) -> tuple[OnWay, ...]:
         """Ways whose movement path a vehicle is on, by place and direction."""
         found: list[OnWay] = []
-        for way in self.near(view.x_m, view.y_m):
+        for way in self._candidates(view):
             foot = way.line.project(view.x_m, view.y_m)
-            if not way.stop_m - _REACH_M <= foot.along_m <= way.leaves_m + _REACH_M:
+            if not _beside(way, foot, 0.0):
                 continue
             turned = abs(math.remainder(foot.yaw_rad - view.yaw_rad, math.tau))
-            if abs(foot.across_m) <= _ON_PATH_M and turned <= _ON_PATH_RAD:
+            if turned <= _ON_PATH_RAD:
                 found.append(OnWay(way, foot.along_m, foot.across_m))
         return tuple(found)
 
-    def near(self, x_m: float, y_m: float) -> list[Way]:
-        """Ways whose movement path comes near a place, roughly."""
+    def _candidates(self, view: TrackView) -> tuple[Way, ...]:
+        """All ways that a vehicle may be on until it has moved by `_MOVED_M`; remembered till then."""
+        held = self._held.get(view.track_id)
+        if held is not None and math.hypot(view.x_m - held[0], view.y_m - held[1]) <= _MOVED_M:
+            return held[2]
+        ways = tuple(
+            way
+            for way in self.near(view.x_m, view.y_m, _MOVED_M)
+            if _beside(way, way.line.project(view.x_m, view.y_m), _MOVED_M)
+        )
+        if len(self._held) >= _HELD:
+            self._held.clear()
+        self._held[view.track_id] = (view.x_m, view.y_m, ways)
+        return ways
+
+    def near(self, x_m: float, y_m: float, more_m: float = 0.0) -> list[Way]:
+        """Ways whose movement path comes near a place, roughly; more_m: that much farther."""
         here = (x_m, y_m)
-        hits = ((self._low <= here) & (self._high >= here)).all(axis=1)
+        hits = ((self._low - more_m <= here) & (self._high + more_m >= here)).all(axis=1)
         return [self._over[i] for i in np.flatnonzero(hits)]
+
+
+def _beside(way: Way, foot: Along, slack_m: float) -> bool:
+    along = way.stop_m - _REACH_M - slack_m <= foot.along_m <= way.leaves_m + _REACH_M + slack_m
+    return along and abs(foot.across_m) <= _ON_PATH_M + slack_m
 
 
 def possible(ways: Iterable[OnWay], speed_mps: float) -> tuple[OnWay, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wayside.geo import heading_from_yaw
 from wayside.link import Action, Party, Severity, WarningKind
@@ -20,6 +21,11 @@ from wayside.mec.apps._red import red_at
 from wayside.mec.apps._ways import OnWay, Ways, possible, signal_key
 from wayside.mec.sensors import VULNERABLE, ParticipantClass
 from wayside.mec.world import TrackView, World
+
+Floats = NDArray[np.float64]
+
+_BACK_M = 15.0
+_LEAVING_MPS = 3.0
 
 
 class VrucwParameters(Parameters, frozen=True):
@@ -109,6 +115,18 @@ class _Pair(NamedTuple):
     doubtful: bool
 
 
+def _left_behind(vehicles: list[TrackView], at: Floats, other: Floats, horizon_s: float) -> NDArray[np.bool_]:
+    """Pairs (vehicle, user) in which the vehicle has passed the user and leaves him: shape (n, m).
+
+    A U-turn within the horizon brings a vehicle back by less than `_BACK_M`.
+    """
+    speed = np.array([math.hypot(v.vx_mps, v.vy_mps) for v in vehicles])
+    way = np.array([(v.vx_mps, v.vy_mps) for v in vehicles]) / np.maximum(speed, 1e-6)[:, None]
+    ahead_m = way @ other[:, :2].T - np.einsum("ij,ij->i", way, at[:, :2])[:, None]
+    passed: NDArray[np.bool_] = ahead_m < -(other[None, :, 2] * horizon_s + _BACK_M)
+    return passed & (speed >= _LEAVING_MPS)[:, None]
+
+
 class Vrucw:
     """Vehicles against pedestrians, cyclists and motorcyclists whose predicted footprints meet.
 
@@ -183,6 +201,7 @@ class Vrucw:
         other = np.array([(u.x_m, u.y_m, u.speed_mps) for u in users])
         gap = np.hypot(at[:, None, 0] - other[None, :, 0], at[:, None, 1] - other[None, :, 1])
         near = gap <= (at[:, None, 2] * 1.5 + other[None, :, 2]) * p.horizon_s + 10.0
+        near &= ~_left_behind(vehicles, at, other, p.horizon_s)
         held = {
             key
             for key, (latch, _) in self._latches.items()

@@ -84,14 +84,23 @@ class ReceiptBook:
             total_ms = (called - marks[0].at_ns) / 1e6
         latency_ms = stage_durations_ms(marks)
         if total_ms is not None and entry.first and plausible:
-            for stage, milliseconds in (*latency_ms.items(), ("total", total_ms)):
-                self._stages.setdefault(stage, LatencySamples()).add_ms(milliseconds)
+            self._sample(marks, latency_ms, total_ms)
         return DeliveredWarning(
             entry.subject, session, receipt.seq, receipt.outcome, entry.warning, marks, latency_ms, total_ms
         )
 
+    def _sample(self, marks: tuple[TraceMark, ...], latency_ms: dict[str, float], total_ms: float) -> None:
+        at = {mark.stage: mark.at_ns for mark in marks}
+        if at.get(Stage.ARRIVED) == at.get(Stage.FUSED):
+            # No input but time has brought it: it counts from the look before, which is one instant.
+            self._stages.setdefault("brought_by_time", LatencySamples()).add_ms(total_ms)
+            return
+        for stage, milliseconds in (*latency_ms.items(), ("total", total_ms)):
+            self._stages.setdefault(stage, LatencySamples()).add_ms(milliseconds)
+
     def latency(self) -> dict[str, LatencySummary]:
-        """Stage → distribution, with `total`, and `confirmation`, the chosen delay before the trigger."""
+        """Stage → distribution, with `total`; apart `confirmation`, the chosen delay before the trigger, and
+        `brought_by_time`, the total of dangers that no input but passing time has brought."""
         out = {stage: samples.summary() for stage, samples in self._stages.items()}
         out["confirmation"] = self.confirm.summary()
         return out

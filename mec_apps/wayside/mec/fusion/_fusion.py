@@ -42,6 +42,8 @@ V2X = "v2x"
 _AHEAD_S = 0.1
 _BEHIND_S = 1.0
 _FRESH_S = 0.5
+# Scans that wait for a look; more are used without one.
+_UNUSED = 64
 _TRUCK_M = 7.5
 _SHADOW_S = 3.0
 _SLENDER = frozenset({ParticipantClass.PEDESTRIAN, ParticipantClass.BICYCLE})
@@ -138,6 +140,8 @@ class Fusion:
         self._joiner = Joiner(ids)
         self._stamps: dict[int, _Stamp] = {}
         self._serial = 0
+        self._unused: list[int] = []
+        self._counted = (0, 0, 0)
         self._joined_serial = -1
         self._vehicle_marks: dict[int, tuple[MonoNs, MonoNs]] = {}
 
@@ -147,25 +151,22 @@ class Fusion:
         return len(self._book)
 
     def on_scan(self, scan: Scan) -> bool:
-        """Use a scan at once, in its place by time; False when it was too late or of an unknown sensor."""
+        """Put a scan in its place by time; False when it was too late. It is used at the next look."""
         found = self._views.get(scan.sensor_id)
         if found is None:
             raise KeyError(f"no sensor {scan.sensor_id}")
         bit, view = found
         self._serial += 1
-        refused, replayed, resets = self._marks()
         used = self._rollback.add(
             self._seconds(scan.measured), (bit, scan.seq), Measurement(view, scan.detections), self._serial
         )
         if not used:
             self._counters.drop(FusionReason.TOO_LATE)
             return False
-        after = self._marks()
-        if after[0] > refused:
-            self._counters.drop(FusionReason.TRACKS_FULL, by=after[0] - refused)
-        self._counters.count("fusion_replayed", by=after[1] - replayed)
-        self._counters.count("fusion_resets", by=after[2] - resets)
         self._stamps[self._serial] = _Stamp(scan.trace_id, scan.arrived, scan.ingested, self._clock.mono())
+        self._unused.append(self._serial)
+        if len(self._unused) >= _UNUSED:
+            self.settle()
         if len(self._stamps) > 2_048:
             self._forget_stamps()
         return True
@@ -186,6 +187,7 @@ class Fusion:
             self._counters.drop(result)
             return result
         if not result.identity:
+            self.settle()
             self._join(list(self._book), self._seconds(self._clock.utc()))
         self._vehicle_marks[result.identity] = (ingested, self._clock.mono())
         return None
@@ -196,6 +198,7 @@ class Fusion:
 
     def tracks(self, now: UtcNs) -> list[FusedTrack]:
         """All tracks predicted to `now`, ordered by identity; stale ones left out."""
+        self.settle()
         time_s = self._seconds(now)
         self._book.forget(time_s)
         vehicles = list(self._book)
@@ -245,9 +248,24 @@ class Fusion:
     def _seconds(self, utc: UtcNs) -> float:
         return (utc - self._epoch) / 1e9
 
-    def _marks(self) -> tuple[int, int, int]:
-        rollback = self._rollback
-        return rollback.tracker.refused_births, rollback.replayed, rollback.resets
+    def settle(self) -> None:
+        """Use the scans that have come since the last look, and say so in their stamps."""
+        if not self._unused:
+            return
+        self._rollback.settle()
+        fused = self._clock.mono()
+        for serial in self._unused:
+            if serial in self._stamps:
+                self._stamps[serial] = self._stamps[serial]._replace(fused=fused)
+        self._unused.clear()
+        rollback, before = self._rollback, self._counted
+        self._counted = rollback.tracker.refused_births, rollback.replayed, rollback.resets
+        # A reset begins a new tracker, which has refused nothing yet.
+        refused = self._counted[0] - (before[0] if self._counted[2] == before[2] else 0)
+        if refused:
+            self._counters.drop(FusionReason.TRACKS_FULL, by=refused)
+        self._counters.count("fusion_replayed", by=self._counted[1] - before[1])
+        self._counters.count("fusion_resets", by=self._counted[2] - before[2])
 
     def _forget_stamps(self) -> None:
         # A repetition may bring back tracks of the log's states, and the log's scans.

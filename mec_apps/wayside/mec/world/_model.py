@@ -91,6 +91,8 @@ class WorldModel:
 
     def snapshot(self) -> World:
         """The world now."""
+        # Before the clock is read: what a world rests on is older than its instant.
+        self._fusion.settle()
         now, mono = self._clock.utc(), self._clock.mono()
         return World(
             now=now,
