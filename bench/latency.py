@@ -8,13 +8,15 @@ at their rates and delays, each seeing all that is in its reach. In an act peopl
 legs again and again, always elsewhere, and on each leg a car stands that many vehicles come up to.
 
 Counted is the first warning of a danger to a vehicle, from the arrival of the detection (or of the vehicle's
-own BSM) that triggered it to the driver's code. Apart stand the chosen delays, which are the confirmation,
-and re-ordering, which the tracker does without waiting; and the dangers that no input but passing time brought
-(a vehicle drifts into reach), which count from the look before, at which there was none yet. The result is p99 less the p99 by which the timers of the vehicles'
-process were late in the same run, median over the runs: the edge's own timers wait for its work too, and are
-shown only. Where the edge had to wait for a core for more than a twentieth of the run, others had the cores
-and the run says `unsteady`: it counts only where no run was steady, and then gives no verdict. --acts: acts
-that one edge lives through, for long runs; its memory is followed.
+own BSM) that triggered it to the driver's code. Apart stand the chosen delays: the confirmation, and
+re-ordering, which the tracker does without waiting; and the dangers that no input but passing time brought (a
+vehicle drifts into reach), which count from the look before, at which there was none yet.
+
+The result is p99 less the p99 by which the timers of the vehicles' process were late in the same run, median
+over the runs: the edge's own timers wait for its work too, and are shown only. Where the edge had to wait for
+a core for more than a twentieth of the run, others had the cores and the run says `unsteady`: it counts only
+where no run was steady, and then gives no verdict. --acts: acts that one edge lives through, for long runs;
+its memory is followed.
 """
 
 from __future__ import annotations

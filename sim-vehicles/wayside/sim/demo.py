@@ -218,6 +218,7 @@ class _Demo:
                 },
                 confirmation=summary_of(latency, "confirmation"),
                 reorder=summary_of(latency, "reorder"),
+                brought_by_time=summary_of(latency, "brought_by_time"),
                 deliveries=tuple(s.latency for s in shown if s.latency is not None),
             ),
             records=RecordCount(edge.records.committed, centre.kept(edge.site), edge.records.waiting),

@@ -57,7 +57,8 @@ class LatencyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timers fired in the same run, the floor of what can be measured. confirmation: chosen delay from the
     first detection of an object to the one that satisfied the trigger. reorder: chosen delay of waiting for
     late scans; none where the tracker takes them as they come. deliveries: as the vehicles measured them;
-    their stage `received` holds the writing too.
+    their stage `received` holds the writing too. brought_by_time: total of
+    dangers that no input but passing time brought, from the look before.
     """
 
     stages: dict[str, LatencySummary]
@@ -65,6 +66,7 @@ class LatencyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timer_lateness: dict[str, LatencySummary]
     confirmation: LatencySummary
     reorder: LatencySummary
+    brought_by_time: LatencySummary
     deliveries: tuple[DeliveredLatency, ...]
 
 
@@ -148,6 +150,7 @@ def report_text(report: Report) -> str:
     named = [*latency.stages.items(), ("total", latency.total)]
     named += [(f"timer lateness, {name}", summary) for name, summary in latency.timer_lateness.items()]
     named += [("confirmation (apart)", latency.confirmation), ("re-order (apart)", latency.reorder)]
+    named += [("brought by time (apart)", latency.brought_by_time)]
     rows = [(name, s.count, f"{s.p50_ms:.2f}", f"{s.p99_ms:.2f}", f"{s.max_ms:.2f}") for name, s in named]
     parts.append(table(("latency, ms", "number", "p50", "p99", "max"), rows))
     records = report.records
