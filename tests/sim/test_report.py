@@ -36,7 +36,9 @@ SOUND = Report(
     warnings={"vrucw": 1},
     scenes={"pedestrian": 1},
     comparisons=(Comparison("pedestrian", (1,), 1, 0, 1, 0, 0.0, None, 3),),
-    latency=LatencyReport({"called": SUMMARY}, SUMMARY, {"edge": SUMMARY}, SUMMARY, SUMMARY, SUMMARY, (DELIVERY,)),
+    latency=LatencyReport(
+        {"called": SUMMARY}, SUMMARY, {"edge": SUMMARY}, SUMMARY, SUMMARY, SUMMARY, (DELIVERY,)
+    ),
     records=RecordCount(7, 7, 0),
     dropped={stage_of(RecordReason.MALFORMED): {RecordReason.MALFORMED.value: 2}},
 )
