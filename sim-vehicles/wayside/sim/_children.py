@@ -96,14 +96,12 @@ class Child:
         if process is None:
             return None
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+            _signal(process.pid, signal.SIGTERM)
             try:
                 async with asyncio.timeout(_END_S):
                     await process.wait()
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                _signal(process.pid, signal.SIGKILL)
                 await process.wait()
         # Reading to the end lets the transport close with the loop still there.
         if process.stdout is not None:
@@ -113,6 +111,13 @@ class Child:
     def _tail(self) -> str:
         text = self._log.read_text(errors="replace").strip() if self._log.exists() else ""
         return text.splitlines()[-1] if text else f"nothing in {self._log}"
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    # Not by the process object: it would collect the exit code of a child that has just ended by itself, and
+    # asyncio could then no longer tell it.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def free_port(kind: socket.SocketKind, wanted: int = 0, tries: int = 1) -> int:
