@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 # Signals and objects go out ten times a second and are worth no record each.
 _RECORDED = frozenset({"TIM", "RSI", "MAP"})
+# Deliveries that can be looked up: a minute of the busiest broadcast; what matters longer is a record.
+_KEPT_DELIVERIES = 5_000
 _RECORDED_STATES = frozenset(DeliveryState) - {DeliveryState.QUEUED, DeliveryState.SUPERSEDED}
 
 
@@ -48,7 +50,7 @@ class RoadsideUnits:
         self._on_envelope = on_envelope
         self._on_record = on_record
         self._last: dict[tuple[str, str], DeliveryState] = {}
-        self.distribution = Distribution(clock, counters, on_delivery=self._delivered)
+        self.distribution = Distribution(clock, counters, on_delivery=self._delivered, keep=_KEPT_DELIVERIES)
         self._of_dialect: dict[str, list[str]] = {}
         for rsu in site.model.rsus:
             config = site.devices[rsu.id]
