@@ -15,7 +15,7 @@ settings.register_profile("wayside", deadline=None, derandomize=True)
 settings.load_profile("wayside")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def optional_part() -> Callable[[str, bool], None]:
     """`optional_part(name, present)`: skip the test when a part of the machine (browser, broker, compiler) is
     missing; fail instead when WAYSIDE_REQUIRE_ALL=1 says that nothing may be missing."""

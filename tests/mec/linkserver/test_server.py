@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -368,18 +368,16 @@ async def test_close_tells_every_vehicle_and_leaves_no_task(
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def certificate(
+    tmp_path_factory: pytest.TempPathFactory, optional_part: Callable[[str, bool], None]
+) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1, made here, and its key."""
     folder = tmp_path_factory.mktemp("tls")
     key, cert = folder / "key.pem", folder / "cert.pem"
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     words += ["-days", "2", "-subj", "/CN=wayside-test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    try:
-        subprocess.run([*words, "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=30)
-    except FileNotFoundError:
-        if os.environ.get("WAYSIDE_REQUIRE_ALL") == "1":
-            pytest.fail("openssl is missing and WAYSIDE_REQUIRE_ALL=1", pytrace=False)
-        pytest.skip("openssl is not on this machine")
+    optional_part("openssl", shutil.which("openssl") is not None)
+    subprocess.run([*words, "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=30)
     return cert, key
 
 
