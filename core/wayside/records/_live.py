@@ -50,8 +50,37 @@ class LiveRsu(msgspec.Struct, frozen=True):
     received: int = 0
 
 
+class LiveSensor(msgspec.Struct, frozen=True):
+    """State of one roadside sensor. kind: camera, radar, lidar. state: awaited, ok, late, silent.
+
+    last_heard_s, rate_hz, delay_ms: None before its first scan.
+    """
+
+    device_id: Name
+    kind: Name
+    state: Name
+    lat_deg: Latitude
+    lon_deg: Longitude
+    last_heard_s: float | None = None
+    rate_hz: float | None = None
+    delay_ms: float | None = None
+
+
+class LiveSign(msgspec.Struct, frozen=True):
+    """A sign in force. code: sign type of GB 5768.2. source: site, operator, device."""
+
+    sign_id: Name
+    code: int
+    text: Annotated[str, Meta(max_length=256)]
+    speed_limit_mps: float | None
+    lat_deg: Latitude
+    lon_deg: Longitude
+    source: Name = ""
+
+
 class LiveEvent(msgspec.Struct, frozen=True):
-    """An open event on the map. latency_ms: stage → milliseconds of its first delivered warning."""
+    """An open event on the map. latency_ms: stage → milliseconds of its first delivered warning. lane:
+    `intersection/lane` or empty. length_m: how far it reaches upstream (a jam), None where it is a place."""
 
     event_id: Name
     kind: Name
@@ -62,6 +91,8 @@ class LiveEvent(msgspec.Struct, frozen=True):
     trace_id: Name
     warned: int = 0
     latency_ms: dict[str, float] = {}
+    lane: Name = ""
+    length_m: float | None = None
 
 
 class LiveView(msgspec.Struct, frozen=True):
@@ -74,3 +105,5 @@ class LiveView(msgspec.Struct, frozen=True):
     signals: Annotated[tuple[LiveSignal, ...], Meta(max_length=1_000)] = ()
     rsus: Annotated[tuple[LiveRsu, ...], Meta(max_length=500)] = ()
     events: Annotated[tuple[LiveEvent, ...], Meta(max_length=1_000)] = ()
+    sensors: Annotated[tuple[LiveSensor, ...], Meta(max_length=500)] = ()
+    signs: Annotated[tuple[LiveSign, ...], Meta(max_length=1_000)] = ()

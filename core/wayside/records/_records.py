@@ -103,6 +103,16 @@ class DeliveryRecord(msgspec.Struct, frozen=True, tag="delivery"):
     trace_id: Name = ""
 
 
+class ResultRecord(msgspec.Struct, frozen=True, tag="result"):
+    """What became of an operator's command at the edge. state: see CommandState. reason: why it was refused,
+    empty otherwise."""
+
+    command_id: Name
+    state: Name
+    reason: Name = ""
+    detail: Annotated[str, Meta(max_length=512)] = ""
+
+
 class SiteRecord(msgspec.Struct, frozen=True, tag="site"):
     """What a site is: name, centre, and its lanes as GeoJSON for the map.
 
@@ -117,13 +127,14 @@ class SiteRecord(msgspec.Struct, frozen=True, tag="site"):
     lanes: dict[str, Any]
 
 
-Body = EventRecord | SummaryRecord | DeviceRecord | DeliveryRecord | SiteRecord
+Body = EventRecord | SummaryRecord | DeviceRecord | DeliveryRecord | ResultRecord | SiteRecord
 
 TOPICS: dict[type[msgspec.Struct], str] = {
     EventRecord: "wayside.events.v1",
     SummaryRecord: "wayside.summaries.v1",
     DeviceRecord: "wayside.devices.v1",
     DeliveryRecord: "wayside.results.v1",
+    ResultRecord: "wayside.results.v1",
     SiteRecord: "wayside.devices.v1",
 }
 

@@ -18,6 +18,7 @@ from wayside.records import (
     EventRecord,
     Record,
     RecordId,
+    ResultRecord,
     SiteRecord,
     SummaryRecord,
     encode_record,
@@ -47,6 +48,7 @@ _CLASS: dict[type[Body], int] = {
     DeliveryRecord: 2,
     SiteRecord: 3,
     EventRecord: 4,
+    ResultRecord: 5,
 }
 _SHED_STEP = 256
 
