@@ -2,21 +2,33 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from wayside.asn1.messages import Acceleration, BasicSafety, EllipseAccuracy, Position, Size, Transmission
+from wayside.asn1.messages import (
+    Acceleration,
+    BasicSafety,
+    EllipseAccuracy,
+    IntersectionId,
+    Light,
+    Position,
+    Size,
+    Transmission,
+)
 from wayside.clock import UtcNs
-from wayside.geo import heading_from_yaw
+from wayside.geo import LocalPlane, heading_from_yaw
 from wayside.link import Warning
 from wayside.sim._conflicts import ConflictMeter, PairMeasure
 from wayside.sim._crossing import Crossing
 from wayside.sim._driver import Heard
-from wayside.sim._participants import Vehicle
+from wayside.sim._participants import Participant, Vehicle
 from wayside.sim._plan import SignalPlan
+from wayside.sim._road_map import CROSSING_ID
 from wayside.sim._scenes import SCENE_LANES, SCENES, Scenario, Scene, plan_offset_s
 from wayside.sim._sensors import Look, SimulatedSensor, sensor_set
 from wayside.sim._shapes import Box
 from wayside.sim._traffic import Demand, Traffic
+from wayside.sim._travel import Travel, TravelMeter
+from wayside.sim._world import PlayedScene, RoadVehicle
 
 STEP_S = 0.05
 FIRST_SCENE_S = 6.0
@@ -46,6 +58,7 @@ class Simulation:
         self.plan = plan
         self.traffic = Traffic(self.crossing, plan, demand, seed)
         self.meter = ConflictMeter()
+        self._travel = TravelMeter()
         self._measure = measure
         self.sensors = [SimulatedSensor(spec, seed) for spec in sensor_set(self.crossing)]
         self.played: list[Scene] = []
@@ -64,6 +77,52 @@ class Simulation:
         return self.traffic.now_s
 
     @property
+    def plane(self) -> LocalPlane:
+        """Local plane of the crossing."""
+        return self.crossing.plane
+
+    @property
+    def step_s(self) -> float:
+        """Length of one step."""
+        return STEP_S
+
+    @property
+    def plans(self) -> Mapping[IntersectionId, SignalPlan]:
+        """The plan of the one intersection."""
+        return {CROSSING_ID: self.plan}
+
+    @property
+    def vehicles(self) -> Mapping[int, Vehicle]:
+        """Motor vehicles on the road now, by id."""
+        return self.traffic.vehicles
+
+    @property
+    def scene_name(self) -> str:
+        """Name of the scripted conflict under way, "" for none."""
+        return "" if self._active is None else self._active.scenario.value
+
+    @property
+    def scenes_played(self) -> Sequence[PlayedScene]:
+        """Scripted conflicts that have begun, in order."""
+        return [
+            PlayedScene(
+                s.scenario.value, s.began_s, frozenset() if s.hazard is None else frozenset({s.hazard.id})
+            )
+            for s in self.played
+        ]
+
+    def everyone(self) -> list[Participant]:
+        """All participants, by id."""
+        return self.traffic.everyone()
+
+    def travel(self) -> Travel:
+        """What driving cost so far."""
+        return self._travel.travel()
+
+    def close(self) -> None:
+        """Nothing to end: the road lives in this process."""
+
+    @property
     def scene(self) -> Scene | None:
         """The scripted conflict under way."""
         return self._active
@@ -75,6 +134,7 @@ class Simulation:
         if self._active is not None:
             self._active.step(self.traffic)
         self._steps += 1
+        self._travelled()
         everyone = self.traffic.everyone()
         if self._measure and self._steps % 2 == 0:
             self.meter.observe(self.now_s, [p.motion() for p in everyone])
@@ -92,7 +152,7 @@ class Simulation:
         """Vehicles on the link now, by their session."""
         return {v.session: v for v in self.traffic.vehicles.values() if v.session}
 
-    def basic_safety(self, vehicle: Vehicle, utc: UtcNs, msg_count: int) -> BasicSafety:
+    def basic_safety(self, vehicle: RoadVehicle, utc: UtcNs, msg_count: int) -> BasicSafety:
         """What a vehicle says of itself, with the error of its satellite receiver."""
         rng = self._gnss
         bias = self._bias.get(vehicle.session)
@@ -147,6 +207,17 @@ class Simulation:
     def pairs(self) -> list[PairMeasure]:
         """All measured pairs, without those that the script leads past each other."""
         return [pair for key, pair in sorted(self.meter.pairs.items()) if key not in self._ignored]
+
+    def _travelled(self) -> None:
+        scripted = {id(v) for scene in self.played for v in (scene.hazard, *scene.subjects)}
+        for vehicle in self.traffic.vehicles.values():
+            if id(vehicle) not in scripted:
+                self._travel.observe(STEP_S, vehicle.id, vehicle.speed_mps, vehicle.desired_mps)
+            room_m = vehicle.route.stop_m - vehicle.front_m
+            passed = room_m <= 0.0 < room_m + vehicle.speed_mps * STEP_S
+            light = self.plan.group(vehicle.route.group, self.now_s).light
+            if passed and light is Light.RED:
+                self._travel.red_run()
 
     def _direct(self) -> None:
         if self._active is not None:
