@@ -21,6 +21,9 @@ class WarningKind(StrEnum):
     VULNERABLE_ROAD_USER = "vrucw"
     RED_LIGHT_VIOLATION = "rlvw"
     HAZARDOUS_LOCATION = "hlw"
+    INTERSECTION_COLLISION = "icw"
+    LEFT_TURN = "lta"
+    EMERGENCY_VEHICLE = "evw"
 
 
 class AdviceKind(StrEnum):
@@ -38,9 +41,10 @@ class Severity(IntEnum):
 
 
 class Action(StrEnum):
-    """What the driver should do."""
+    """What the driver should do. GIVE_WAY: move aside for one who comes from behind."""
 
     WATCH = "watch"
+    GIVE_WAY = "give_way"
     SLOW_DOWN = "slow_down"
     BRAKE = "brake"
     STOP = "stop"
