@@ -132,3 +132,46 @@ def test_a_receipt_that_comes_after_the_end_leaves_nothing_behind(edge: Edge) ->
     assert delivered is not None
     edge.core.delivered(delivered)
     assert edge.core._story.of(subject) == ()
+
+
+def test_an_app_that_is_switched_off_says_nothing_more(edge: Edge) -> None:
+    edge.core.step()
+    assert edge.subjects() == {"first", "second"}
+    assert edge.core.switch_app("first", False)
+    assert not edge.core.switch_app("third", False)
+    edge.core.step()
+    edge.clock.advance(2.1)
+    edge.core.step()
+    assert edge.subjects() == {"second"}
+    assert edge.core.switch_app("first", True)
+    edge.core.step()
+    assert edge.subjects() == {"first", "second"}
+
+
+def test_a_dismissed_event_is_closed_and_its_subject_silent_for_the_stated_time(edge: Edge) -> None:
+    edge.core.step()
+    [first] = [event for event in edge.core.open_events() if event.app == "first"]
+    assert edge.core.dismiss(first.event_id, 30.0)
+    assert not edge.core.dismiss(first.event_id, 30.0)
+    assert edge.subjects() == {"second"}
+    for _ in range(29):
+        edge.clock.advance(1.0)
+        edge.core.step()
+    assert edge.subjects() == {"second"}
+    edge.clock.advance(1.0)
+    edge.core.step()
+    [again] = [event for event in edge.core.open_events() if event.app == "first"]
+    assert again.event_id != first.event_id
+
+
+def test_the_silence_about_a_danger_ends_with_the_danger(edge: Edge) -> None:
+    edge.core.step()
+    [first] = [event for event in edge.core.open_events() if event.app == "first"]
+    edge.core.dismiss(first.event_id, 3_600.0)
+    edge.says[0].stands = False
+    edge.core.step()
+    edge.clock.advance(2.1)
+    edge.core.step()
+    edge.says[0].stands = True
+    edge.core.step()
+    assert edge.subjects() == {"first", "second"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wayside.mec.core._claims import ClaimRules, Claims
 from wayside.mec.core._core import APPS, EdgeCore, StepResult
 from wayside.mec.core._inputs import RadioInputs
-from wayside.mec.core._live import lanes_of_groups, live_view
+from wayside.mec.core._live import lanes_of_groups, live_sensors, live_view
 from wayside.mec.core._reasons import EdgeReason
 from wayside.mec.core._receipts import DeliveredWarning, ReceiptBook
 
@@ -20,5 +20,6 @@ __all__ = [
     "ReceiptBook",
     "StepResult",
     "lanes_of_groups",
+    "live_sensors",
     "live_view",
 ]

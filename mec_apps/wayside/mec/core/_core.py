@@ -74,6 +74,8 @@ class EdgeCore:
         self._stepped = clock.mono()
         self._claims = Claims()
         self._claims.adopt(self.ledger.open_events(), self.plane, clock.mono(), clock.utc())
+        self._off: set[str] = set()
+        self._silenced: dict[str, MonoNs] = {}
         self._story = Story(clock)
         self._dialects: dict[str, str] = {}
         source_id = hashlib.blake2b(site.id.encode(), digest_size=8).digest()
@@ -134,11 +136,13 @@ class EdgeCore:
         """As `step`, without what is to be broadcast: that may wait until the vehicles are told."""
         world = self.world.snapshot()
         self._stepped = world.mono
-        outputs = [output for app in self.apps for output in self._outputs(app, world)]
+        outputs = [
+            output for app in self.apps if app.name not in self._off for output in self._outputs(app, world)
+        ]
         decided = self._clock.mono()
         reports = [output for output in outputs if isinstance(output, HazardReport)]
         self._claims.claim(reports, world.mono, world.now, f"{self.ledger.boot:x}")
-        named = [self._named(output) for output in outputs]
+        named = [output for output in map(self._named, outputs) if not self._is_silenced(output, world.mono)]
         dispatch = self._dispatcher.dispatch(world, named, decided)
         self._keep(world, dispatch)
         return StepResult(world, dispatch.pushes, dispatch.cancels, ())
@@ -166,6 +170,41 @@ class EdgeCore:
         if event is not None:
             self._story.delivered(delivered)
             self._observe(delivered.subject, self._story.facts_again(event, delivered.subject))
+
+    # what an operator orders
+
+    def switch_app(self, name: str, on: bool) -> bool:
+        """Turn an app of the site on or off; False when the site has no such app. What it has reported ends
+        with the next step."""
+        if all(app.name != name for app in self.apps):
+            return False
+        if on:
+            self._off.discard(name)
+        else:
+            self._off.add(name)
+        return True
+
+    def dismiss(self, event_id: str, silence_s: float) -> bool:
+        """Close an open event and say nothing of its subject for that time; False when it is not open.
+
+        Who holds a warning of it gets a cancel with the next step. A danger that still stands when the time
+        is over is a new event.
+        """
+        subject = self.subject_of(event_id)
+        if not subject:
+            return False
+        self._silenced[subject] = MonoNs(self._clock.mono() + int(silence_s * 1e9))
+        self.ledger.finish(subject, self._clock.utc())
+        self._story.end(subject)
+        return True
+
+    def _is_silenced(self, output: Output, mono: MonoNs) -> bool:
+        if not self._silenced or not isinstance(output, HazardReport):
+            return False
+        until = self._silenced.get(output.subject)
+        if until is not None and mono >= until:
+            del self._silenced[output.subject]
+        return until is not None and mono < until
 
     def _outputs(self, app: App, world: World) -> Iterator[Output]:
         """What one app says. A fault in it silences that app for this step, and no other."""
@@ -224,6 +263,7 @@ class EdgeCore:
         for subject, seen in self._claims.lapsed(mono):
             self.ledger.finish(subject, seen)
             self._story.end(subject)
+            self._silenced.pop(subject, None)
 
     def open_events(self) -> list[EventRecord]:
         """Events that are open, as the ledger knows them."""

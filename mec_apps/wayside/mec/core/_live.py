@@ -6,8 +6,10 @@ from wayside.asn1.geometry import RoadGeometry
 from wayside.asn1.messages import Light
 from wayside.clock import MonoNs, UtcNs
 from wayside.geo import heading_from_yaw
+from wayside.mec.sensors import SensorStatus
+from wayside.mec.site import Site
 from wayside.mec.world import SignalKey, SignalNow, World
-from wayside.records import EventRecord, LiveEvent, LiveParticipant, LiveRsu, LiveSignal, LiveView
+from wayside.records import EventRecord, LiveEvent, LiveParticipant, LiveRsu, LiveSensor, LiveSignal, LiveView
 from wayside.rsu import Adapter
 
 # The map shows a light as a driver sees it.
@@ -46,8 +48,9 @@ def live_view(
     events: Iterable[EventRecord],
     rsus: Mapping[str, Adapter],
     lanes: Mapping[SignalKey, tuple[str, ...]],
+    sensors: Iterable[LiveSensor] = (),
 ) -> LiveView:
-    """What the map shows of a world: participants, signals, units and open events."""
+    """What the map shows of a world: participants, signals, units, sensors and open events."""
     return LiveView(
         site=site,
         utc_ns=world.now,
@@ -56,6 +59,25 @@ def live_view(
         signals=tuple(_signal(key, state, world.now, lanes) for key, state in world.signals.items()),
         rsus=tuple(_rsu(adapter, world.mono) for adapter in rsus.values()),
         events=tuple(_event(event) for event in events),
+        sensors=tuple(sensors),
+    )
+
+
+def live_sensors(site: Site, states: Iterable[SensorStatus]) -> tuple[LiveSensor, ...]:
+    """What the map shows of a site's sensors. states: of `WorldModel.health`."""
+    places = {sensor.id: (sensor.lat, sensor.lon) for sensor in site.model.sensors}
+    return tuple(
+        LiveSensor(
+            device_id=status.sensor_id,
+            kind=status.kind,
+            state=status.health.value,
+            lat_deg=places[status.sensor_id][0],
+            lon_deg=places[status.sensor_id][1],
+            last_heard_s=status.unheard_s,
+            rate_hz=status.rate_hz,
+            delay_ms=status.delay_ms,
+        )
+        for status in states
     )
 
 
@@ -115,4 +137,12 @@ def _event(event: EventRecord) -> LiveEvent:
         trace_id=event.trace_id,
         warned=event.warned,
         latency_ms=event.latency_ms,
+        lane=event.lane,
+        length_m=_length_m(event),
     )
+
+
+def _length_m(event: EventRecord) -> float | None:
+    """How far a jam reaches upstream of its head."""
+    length_m = event.evidence.get("length_m") if event.kind == "tjw" else None
+    return float(length_m) if isinstance(length_m, float | int) else None
