@@ -1,24 +1,16 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from wayside.asn1.geometry import LaneGeometry, RoadGeometry
-from wayside.asn1.messages import LaneKind, Path, Position, RoadEvent
+from wayside.asn1.messages import Path, Position, RoadEvent
 from wayside.asn1.translate import event_code
-from wayside.geo import Polyline, heading_from_yaw
+from wayside.geo import Polyline
 from wayside.link import Action, Severity, WarningKind
 from wayside.mec.apps._contract import Corridor, HazardReport, Trigger
-from wayside.mec.world import ReportedHazard, World
+from wayside.mec.world import ReportedHazard, Roads, World
 
-_ROADS = (LaneKind.VEHICLE, LaneKind.BIKE, LaneKind.TRACKED)
-_SAME_WAY_RAD = math.radians(60.0)
 _LONGEST_M = 1000.0
-_SAMPLE_M = 5.0
 _ITIS_CLASS = 256
 # Traffic conditions, incidents, closures, road work, obstructions, hazardous materials, unusual driving,
 # mobile situations, device status; disasters; precipitation, wind, visibility, pavement (SAE J2540-2).
@@ -96,23 +88,6 @@ def _severity(priority: int | None) -> Severity:
     return Severity.URGENT if priority >= 6 else Severity.ADVISE if priority >= 3 else Severity.INFORM
 
 
-class Roads:
-    """Lanes for vehicles with their bounding boxes, so that a place is compared with the few near it only:
-    whoever can send events must not be able to keep the edge busy with looking for them."""
-
-    def __init__(self, geometry: RoadGeometry) -> None:
-        self._lanes = [lane for lane in geometry.lanes.values() if lane.kind in _ROADS]
-        lines = [lane.polyline.points for lane in self._lanes]
-        self._low = np.array([line.min(axis=0) for line in lines]).reshape(-1, 2)
-        self._high = np.array([line.max(axis=0) for line in lines]).reshape(-1, 2)
-
-    def near(self, xy: NDArray[np.float64], radius_m: float) -> list[LaneGeometry]:
-        """Lanes whose box comes within a distance of that of points (n, 2)."""
-        low, high = xy.min(axis=0) - radius_m, xy.max(axis=0) + radius_m
-        hit = ((self._low <= high) & (self._high >= low)).all(axis=1)
-        return [self._lanes[i] for i in np.flatnonzero(hit)]
-
-
 def locate(world: World, roads: Roads, event: RoadEvent, radius_m: float, upstream_m: Upstream) -> Located:
     """Where an event lies on the map.
 
@@ -129,7 +104,12 @@ def locate(world: World, roads: Roads, event: RoadEvent, radius_m: float, upstre
         except ValueError:
             continue
         if path.closed:
-            found = _inside(roads, lines[0].points, path, upstream_m)
+            found = [
+                Corridor(
+                    part.lane.key, part.to_m, part.to_m - part.from_m + upstream_m(part.lane.speed_limit_mps)
+                )
+                for part in roads.inside(lines[0].points, path)
+            ]
             at = at or lines[0].point_at(0.0)
         else:
             if path.both_ways:
@@ -139,7 +119,7 @@ def locate(world: World, roads: Roads, event: RoadEvent, radius_m: float, upstre
         for corridor in found:
             corridors.setdefault(corridor.lane, corridor)
     if at is not None and not event.paths:
-        for lane, along in _lanes_at(roads, at, max(event.radius_m or 0.0, radius_m)):
+        for lane, along in roads.at(at, max(event.radius_m or 0.0, radius_m)):
             corridors.setdefault(lane.key, Corridor(lane.key, along, upstream_m(lane.speed_limit_mps)))
     return Located(at, tuple(corridors.values()))
 
@@ -150,78 +130,15 @@ def _along(roads: Roads, line: Polyline, path: Path, at: Place | None) -> list[C
     radius_m = max(path.radius_m, 1.0)
     stretch = min(line.length_m, _LONGEST_M)
     end = line.length_m
-    found = _lanes_at(roads, line.point_at(end), radius_m, line.yaw_at(end), path)
+    found = roads.at(line.point_at(end), radius_m, line.yaw_at(end), path)
     if not found and at is not None:
-        found = _lanes_at(roads, at, radius_m, line.project(*at).yaw_rad, path)
+        found = roads.at(at, radius_m, line.project(*at).yaw_rad, path)
     if not found:
-        on_map = _last_on_map(roads, line, radius_m)
+        on_map = roads.last_on_map(line, radius_m)
         if on_map is not None:
-            found = _lanes_at(roads, line.point_at(on_map), radius_m, line.yaw_at(on_map), path)
+            found = roads.at(line.point_at(on_map), radius_m, line.yaw_at(on_map), path)
     return [Corridor(lane.key, along, stretch) for lane, along in found]
-
-
-def _last_on_map(roads: Roads, line: Polyline, radius_m: float) -> float | None:
-    first = max(0.0, line.length_m - 10.0 * _LONGEST_M)
-    places = np.linspace(first, line.length_m, 2 + int((line.length_m - first) / _SAMPLE_M))
-    xy = np.array([line.point_at(float(place)) for place in places])
-    near = np.zeros(len(places), dtype=np.bool_)
-    for lane in roads.near(xy, radius_m):
-        box = lane.polyline.points
-        rows = ((xy >= box.min(axis=0) - radius_m) & (xy <= box.max(axis=0) + radius_m)).all(axis=1)
-        if rows.any():
-            near[rows] |= np.abs(lane.polyline.project_many(xy[rows])[:, 1]) <= radius_m
-    return float(places[np.flatnonzero(near)[-1]]) if near.any() else None
-
-
-def _inside(roads: Roads, corners: NDArray[np.float64], path: Path, upstream_m: Upstream) -> list[Corridor]:
-    """Lanes with a part inside a closed line, for those before and on that part."""
-    out: list[Corridor] = []
-    for lane in roads.near(corners, 0.0):
-        line = lane.polyline
-        places = np.linspace(0.0, line.length_m, 2 + int(line.length_m / _SAMPLE_M))
-        xy = np.array([line.point_at(float(place)) for place in places])
-        hit = places[_encloses(corners, xy)]
-        if len(hit) and _meant(path, line.yaw_at(float(hit[-1]))):
-            first, last = float(hit[0]), float(hit[-1])
-            out.append(Corridor(lane.key, last, last - first + upstream_m(lane.speed_limit_mps)))
-    return out
-
-
-def _encloses(corners: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which points (n, 2) lie inside a polygon (m, 2): an odd number of its edges is to their right."""
-    x, y = xy[:, :1], xy[:, 1:]
-    x0, y0 = corners[:, 0], corners[:, 1]
-    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
-    rises = np.where(y1 == y0, 1.0, y1 - y0)
-    crosses = ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / rises + x0)
-    inside: NDArray[np.bool_] = crosses.sum(axis=1) % 2 == 1
-    return inside
-
-
-def _meant(path: Path, yaw_rad: float) -> bool:
-    """Whether traffic of a direction is meant: in one of the sectors, or no sectors named."""
-    heading = heading_from_yaw(yaw_rad)
-    return not path.headings_deg or any(
-        (heading - first) % 360.0 <= (last - first) % 360.0 for first, last in path.headings_deg
-    )
 
 
 def _xy(world: World, position: Position) -> tuple[float, float]:
     return world.plane.to_xy(position.lat_deg, position.lon_deg)
-
-
-def _lanes_at(
-    roads: Roads, at: Place, radius_m: float, yaw_rad: float | None = None, path: Path | None = None
-) -> list[tuple[LaneGeometry, float]]:
-    """Lanes within reach of a place, of a direction if one is given, and where on them it lies."""
-    found: list[tuple[LaneGeometry, float]] = []
-    for lane in roads.near(np.array([at]), radius_m):
-        foot = lane.polyline.project(*at)
-        if math.hypot(foot.across_m, foot.beyond_m) > radius_m:
-            continue
-        if yaw_rad is not None and abs(math.remainder(foot.yaw_rad - yaw_rad, math.tau)) > _SAME_WAY_RAD:
-            continue
-        if path is not None and not _meant(path, foot.yaw_rad):
-            continue
-        found.append((lane, foot.along_m + foot.beyond_m))
-    return found

@@ -17,10 +17,10 @@ from wayside.mec.apps._contract import Corridor, HazardReport, Parameters, state
 from wayside.mec.apps._kinematics import stopping_distance
 from wayside.mec.apps._latch import Latch
 from wayside.mec.apps._red import GREEN
-from wayside.mec.apps._reported import Located, Roads, locate, reported
+from wayside.mec.apps._reported import Located, locate, reported
 from wayside.mec.apps._ways import Ways, signal_key
 from wayside.mec.sensors import ParticipantClass
-from wayside.mec.world import ReportedHazard, TrackView, World
+from wayside.mec.world import ReportedHazard, Roads, TrackView, World
 
 _MOTOR = frozenset({ParticipantClass.CAR, ParticipantClass.TRUCK, ParticipantClass.BUS})
 _DISABLED = frozenset({"eventDisabledVehicle", "eventAirBagDeployment", "eventFlatTire"})

@@ -20,7 +20,7 @@ from wayside.mec.downlink import Downlink, Downlinks
 from wayside.mec.rollup import EventFacts, EventLedger, LedgerSettings, RollupError
 from wayside.mec.sensors import Scan
 from wayside.mec.site import Site
-from wayside.mec.world import World, WorldModel
+from wayside.mec.world import SignPost, World, WorldModel
 from wayside.observe import Containment, Counters
 from wayside.records import EventRecord, EventState
 from wayside.rsu import Envelope
@@ -124,6 +124,17 @@ class EdgeCore:
     def on_rsu_envelope(self, envelope: Envelope) -> bool:
         """A message that a roadside unit passed on; whether it was used."""
         return self._inputs.from_device(envelope)
+
+    def post_sign(self, sign: SignPost) -> None:
+        """Put up an operator's sign, or replace the one of this id; it holds from the next step on.
+
+        Raises SignError: SIGN_TAKEN, SIGN_UNPLACED, SIGNS_FULL.
+        """
+        self.world.signs.post(sign)
+
+    def withdraw_sign(self, sign_id: str) -> bool:
+        """Take down an operator's sign; False where there is none of this id."""
+        return self.world.signs.withdraw(sign_id)
 
     # what follows
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from wayside.mec.sensors import ParticipantClass, Scan, SensorStatus, SensorWatc
 from wayside.mec.signals import SignalBoard
 from wayside.mec.site import Site
 from wayside.mec.world._hazards import HazardBook
+from wayside.mec.world._roads import Roads
+from wayside.mec.world._signs import SignBook
 from wayside.mec.world._snapshot import TrackTable, TrackView, World
 from wayside.observe import Counters
 
@@ -51,6 +54,7 @@ class WorldModel:
         )
         self._signals = SignalBoard(site.signal_sources(), clock, counters)
         self._hazards = HazardBook(counters)
+        self.signs = SignBook(Roads(geometry), counters)
 
     def on_scan(self, scan: Scan) -> bool:
         """Take a scan of one of the site's sensors; False when it came too late to be used."""
@@ -75,15 +79,11 @@ class WorldModel:
         self, message: RoadEvents, *, device: str, arrived: MonoNs, trace_id: str, own: bool = False
     ) -> bool:
         """Take a TIM or RSI; whether it changed anything. own: its content is our own output come back."""
-        return self._hazards.hear(
-            message,
-            device=device,
-            arrived=arrived,
-            trace_id=trace_id,
-            own=own,
-            now=self._clock.utc(),
-            doubted=self.degraded,
-        )
+        now, doubted = self._clock.utc(), self.degraded
+        about: dict[str, Any] = {"device": device, "arrived": arrived, "trace_id": trace_id}
+        hazards = self._hazards.hear(message, **about, own=own, now=now, doubted=doubted)
+        signs = self.signs.hear(message, **about, own=own, now=now, doubted=doubted)
+        return hazards or signs
 
     def on_session(self, session: str, up: bool) -> None:
         """A vehicle's session came up or went down."""
@@ -103,6 +103,7 @@ class WorldModel:
             signals=self._signals.table(mono),
             hazards=self._hazards.current(now, mono, doubted=self.degraded),
             degraded=self.degraded,
+            signs=self.signs.current(now, mono, doubted=self.degraded),
         )
 
     @property

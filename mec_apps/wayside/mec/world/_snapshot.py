@@ -13,6 +13,7 @@ from wayside.clock import MonoNs, UtcNs
 from wayside.geo import LocalPlane
 from wayside.mec.sensors import ParticipantClass
 from wayside.mec.signals import SignalTable
+from wayside.mec.world._signs import StandingSign
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -118,6 +119,7 @@ class World(msgspec.Struct, frozen=True):
     """Snapshot of one step; nothing in it changes afterwards.
 
     now, mono: its instant. degraded: the error of this host's UTC is beyond what UTC-stamped messages allow.
+    signs: those that are valid.
     """
 
     now: UtcNs
@@ -128,3 +130,4 @@ class World(msgspec.Struct, frozen=True):
     signals: SignalTable
     hazards: tuple[ReportedHazard, ...] = ()
     degraded: bool = False
+    signs: tuple[StandingSign, ...] = ()
