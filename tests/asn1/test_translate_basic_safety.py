@@ -179,7 +179,7 @@ def test_everything_that_both_families_have_survives_both_wires() -> None:
         assert sorted(found.events) == sorted(message.events)
         assert again(dialect, found) == found
         for name in message.__struct_fields__:
-            if name not in ("events", "vehicle_id"):
+            if name not in ("events", "vehicle_id", "role"):
                 assert getattr(found, name) == getattr(message, name), name
 
 
@@ -253,6 +253,51 @@ def test_an_accuracy_by_name_never_claims_more_than_the_vehicle_does() -> None:
     assert value["posConfidence"] == {"pos": "a1m"}
     assert to_wire(CSAE, bsm(accuracy_m=900.0)).lost == ("accuracy_m: 900 m is coarser than any name",)
     assert again(J2735, bsm(accuracy_m=0.7)).accuracy == EllipseAccuracy(0.7, 0.7)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("siren", [None, "notInUse", "inUse"])
+@pytest.mark.parametrize("response", [None, "emergency", "pursuit", "nonEmergency"])
+def test_an_emergency_vehicle_survives_both_wires(
+    dialect: str, siren: str | None, response: str | None
+) -> None:
+    message = bsm(vehicle_class=65, emergency=Emergency(response, siren, "inUse"))
+    assert not to_wire(dialect, message).lost
+    found = again(dialect, message)
+    assert found.vehicle_class == 65 and found.emergency == message.emergency
+    assert again(dialect, bsm(vehicle_class=65)).emergency is None
+
+
+def test_role_and_privileged_flags_are_carried_by_j2735_and_lost_to_csae() -> None:
+    flags = ("peEmergencyResponse", "peEmergencySoundActive")
+    message = bsm(role="ambulance", emergency=Emergency(flags=flags))
+    found = again(J2735, message)
+    assert found.role == "ambulance" and found.emergency == Emergency(flags=flags)
+    assert to_wire(CSAE, message).lost == (
+        "role: ambulance",
+        "emergency.flags: peEmergencyResponse",
+        "emergency.flags: peEmergencySoundActive",
+    )
+    assert again(CSAE, message).role is None
+
+
+def test_a_role_without_a_name_on_the_wire_is_none() -> None:
+    assert to_wire(J2735, bsm(role="fireBrigade")).lost == ("role: fireBrigade",)
+    assert again(J2735, bsm(role="fireBrigade")).role is None
+    assert again(J2735, bsm(fuel_type=4)).role is None
+
+
+def test_emergency_states_without_a_name_on_the_wire_are_noted_as_lost() -> None:
+    message = bsm(emergency=Emergency("hurry", "loud", "blue", ("peEmergencyParking",)))
+    for dialect in DIALECTS:
+        lost = to_wire(dialect, message).lost
+        assert lost[:3] == (
+            "emergency.responseType: hurry",
+            "emergency.sirenUse: loud",
+            "emergency.lightsUse: blue",
+        )
+        assert lost[3].startswith("emergency.flags: peEmergencyParking")
+        assert again(dialect, message).emergency == Emergency()
 
 
 def test_part_two_that_is_not_understood_is_named_by_its_place() -> None:

@@ -26,11 +26,13 @@ class PathPoint(msgspec.Struct, frozen=True):
 
 
 class Emergency(msgspec.Struct, frozen=True):
-    """Emergency state; names as on the wire schema (ResponseType, SirenInUse, LightbarInUse)."""
+    """Emergency state; names as on the wire schema (ResponseType, SirenInUse, LightbarInUse). flags: names
+    of the set bits of PrivilegedEventFlags (J2735 only)."""
 
     response: str | None = None
     siren: str | None = None
     lightbar: str | None = None
+    flags: tuple[str, ...] = ()
 
 
 class BasicSafety(msgspec.Struct, frozen=True):
@@ -39,8 +41,8 @@ class BasicSafety(msgspec.Struct, frozen=True):
     vehicle_id: temporary, 4 octets in J2735, 8 in CSAE; it rotates and is no identity. utc_ns: moment of
     the values, resolved from the millisecond of the minute near the receipt, None when the sender does not
     know. accuracy_m: one-sigma bound of PositionConfidence. brakes: names to states as on the wire schema.
-    wheel_brakes: wheels that brake, None where unknown. vehicle_class: BasicVehicleClass number. events,
-    lights: names of the set bits. path_history: newest first. path_radius_m: of the predicted path,
+    wheel_brakes: wheels that brake, None where unknown. vehicle_class: BasicVehicleClass number. role:
+    name of the BasicVehicleRole (J2735 only). events, lights: names of the set bits. path_history: newest first. path_radius_m: of the predicted path,
     positive to the right; None beside a path_confidence (0..1) means straight on.
     Source: SAE J2735 MSG_BasicSafetyMessage, T/CSAE 53-2020 Msg_BSM.
     """
@@ -60,6 +62,7 @@ class BasicSafety(msgspec.Struct, frozen=True):
     wheel_brakes: tuple[str, ...] | None = None
     size: Size = Size(None, None)
     vehicle_class: int | None = None
+    role: str | None = None
     fuel_type: int | None = None
     events: tuple[str, ...] = ()
     lights: tuple[str, ...] = ()

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from wayside.asn1.messages import BasicSafety, Emergency, PathPoint, Position, Transmission
+from wayside.asn1.messages import BasicSafety, PathPoint, Position, Transmission
+from wayside.asn1.translate._emergency import (
+    read_alerts,
+    read_extension,
+    read_role,
+    write_alerts,
+    write_extension,
+    write_role,
+)
 from wayside.asn1.translate._errors import TranslateError, TranslateReason
 from wayside.asn1.translate._motion import (
     BRAKES_CSAE,
@@ -66,25 +74,6 @@ _TRANSMISSION = {
     "reverseGears": Transmission.REVERSE,
 }
 _TRANSMISSION_NAME = {gear: name for name, gear in _TRANSMISSION.items()}
-_RESPONSES = (
-    "notInUseOrNotEquipped",
-    "emergency",
-    "nonEmergency",
-    "pursuit",
-    "stationary",
-    "slowMoving",
-    "stopAndGoMovement",
-)
-_SIRENS = ("notInUse", "inUse", "reserved")
-_LIGHTBARS = (
-    "notInUse",
-    "inUse",
-    "yellowCautionLights",
-    "schooldBusLights",
-    "arrowSignsActive",
-    "slowMovingVehicle",
-    "freqStops",
-)
 _B18 = 1 << 17
 _CRUMBS = 23
 _NO_OFFSET = -_B18
@@ -108,7 +97,7 @@ def read_csae(value: Fields, near: UtcNs, lost: Lost) -> BasicSafety:
     fields["fuel_type"] = vehicle_class.get("fuelType") or None
     _read_safety(value.get("safetyExt", {}), position, fields, lost, EVENT_FLAGS_CSAE, _csae_crumbs)
     if "emergencyExt" in value:
-        fields["emergency"] = _read_emergency(value["emergencyExt"])
+        fields["emergency"] = read_extension(value["emergencyExt"])
     return _read_common(value, value["size"], position, fields, near, lost)
 
 
@@ -226,23 +215,10 @@ def _crumb(crumb: Fields, place: Position, lost: Lost, at: str) -> PathPoint:
     )
 
 
-def _read_emergency(value: Fields) -> Emergency:
-    response = enum_name(value.get("responseType"))
-    return Emergency(
-        response if response in _RESPONSES else None,
-        given(value.get("sirenUse")),
-        given(value.get("lightsUse")),
-    )
-
-
 def _read_special(value: Fields, fields: Fields, lost: Lost, at: str) -> None:
     alerts = value.get("vehicleAlerts")
     if alerts is not None:
-        fields["emergency"] = _read_emergency(alerts)
-        if given(alerts["multi"]):
-            lost.append(f"{at}.vehicleAlerts.multi")
-        if "events" in alerts:
-            lost.append(f"{at}.vehicleAlerts.events")
+        fields["emergency"] = read_alerts(alerts, lost, f"{at}.vehicleAlerts")
     lost.extend(f"{at}.{name}" for name in ("description", "doNotUse") if name in value)
 
 
@@ -254,7 +230,8 @@ def _read_supplemental(value: Fields, fields: Fields, size: Fields, lost: Lost, 
         key = details.get("keyType", 0)
         if key and fields["vehicle_class"] is None:
             fields["vehicle_class"] = key
-        known = ("fuelType", "keyType")
+        fields["role"] = read_role(details.get("role"))
+        known = ("fuelType", "keyType", "role")
         lost.extend(f"{at}.classDetails.{name}" for name in details if name not in known)
     data = value.get("vehicleData")
     if data is not None:
@@ -290,16 +267,10 @@ def write_csae(message: BasicSafety, lost: Lost) -> Fields:
         safety["pathHistory"] = {"crumbData": crumbs}
     if safety:
         value["safetyExt"] = safety
-    emergency = message.emergency
-    if emergency is not None:
-        extension: Fields = {}
-        if emergency.response is not None:
-            _named(extension, "responseType", emergency.response, _RESPONSES, lost)
-        if emergency.siren is not None:
-            _named(extension, "sirenUse", emergency.siren, _SIRENS, lost)
-        if emergency.lightbar is not None:
-            _named(extension, "lightsUse", emergency.lightbar, _LIGHTBARS, lost)
-        value["emergencyExt"] = extension
+    if message.role is not None:
+        lost.append(f"role: {message.role}")
+    if message.emergency is not None:
+        value["emergencyExt"] = write_extension(message.emergency, lost)
     return value
 
 
@@ -327,12 +298,17 @@ def write_j2735(message: BasicSafety, lost: Lost) -> Fields:
     if safety:
         parts.append({"partII-Id": 0, "partII-Value": safety})
     if message.emergency is not None:
-        parts.append({"partII-Id": 1, "partII-Value": {"vehicleAlerts": _alerts(message.emergency, lost)}})
+        parts.append(
+            {"partII-Id": 1, "partII-Value": {"vehicleAlerts": write_alerts(message.emergency, lost)}}
+        )
     supplement: Fields = {}
     if message.vehicle_class is not None:
         supplement["classification"] = count(message.vehicle_class, 255, "vehicle_class")
+    details = write_role(message.role, lost)
     if message.fuel_type is not None:
-        supplement["classDetails"] = {"fuelType": count(message.fuel_type, 15, "fuel_type")}
+        details["fuelType"] = count(message.fuel_type, 15, "fuel_type")
+    if details:
+        supplement["classDetails"] = details
     if message.size.height_m is not None:
         supplement["vehicleData"] = {"height": HEIGHT_M.write(message.size.height_m, lost, "size.height_m")}
     if supplement:
@@ -406,26 +382,3 @@ def _write_j2735_crumbs(message: BasicSafety, lost: Lost) -> list[Fields]:
             {"latOffset": north, "lonOffset": east, "elevationOffset": up} | _write_crumb(point, lost, at)
         )
     return crumbs
-
-
-def _alerts(emergency: Emergency, lost: Lost) -> Fields:
-    value: Fields = {
-        "doNotUse": 0,
-        "sirenUse": "unavailable",
-        "lightsUse": "unavailable",
-        "multi": "unavailable",
-    }
-    if emergency.siren is not None:
-        _named(value, "sirenUse", emergency.siren, _SIRENS, lost)
-    if emergency.lightbar is not None:
-        _named(value, "lightsUse", emergency.lightbar, _LIGHTBARS, lost)
-    if emergency.response is not None:
-        _named(value, "responseType", emergency.response, _RESPONSES, lost)
-    return value
-
-
-def _named(value: Fields, field: str, name: str, names: tuple[str, ...], lost: Lost) -> None:
-    if name in names:
-        value[field] = name
-    else:
-        lost.append(f"emergency.{field}: {name}")

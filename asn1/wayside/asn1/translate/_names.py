@@ -138,6 +138,15 @@ EXTERIOR_LIGHTS = BitNames(
     "fogLightOn",
     "parkingLightsOn",
 )
+PRIVILEGED_FLAGS = BitNames(
+    16,
+    "peUnavailable",
+    "peEmergencyResponse",
+    "peEmergencyLightsActive",
+    "peEmergencySoundActive",
+    "peNonEmergencyLightsActive",
+    "peNonEmergencySoundActive",
+)
 WHEEL_BRAKES = BitNames(5, "unavailable", "leftFront", "leftRear", "rightFront", "rightRear")
 SIGNAL_STATUS = BitNames(
     16,
