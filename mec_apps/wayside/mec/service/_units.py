@@ -103,8 +103,8 @@ class RoadsideUnits:
 
     def _delivered(self, delivery: Delivery) -> None:
         self._counters.count("rsu_deliveries", delivery.state.value)
-        outcome = delivery.state.value if delivery.reason is None else delivery.reason.value
-        self._counters.count("deliveries", f"{delivery.device_id}/{delivery.message}/{outcome}")
+        kind = f"{delivery.device_id}/{delivery.message}"
+        self._counters.count("deliveries", f"{kind}/{delivery.state.value}")
         if delivery.message not in _RECORDED or delivery.state not in _RECORDED_STATES:
             return
         about = (delivery.device_id, delivery.message)
