@@ -23,8 +23,9 @@ class PostSign(msgspec.Struct, frozen=True, tag="post_sign", forbid_unknown_fiel
     """Put up a sign, or replace the one of the same sign_id.
 
     code: sign type of GB 5768.2 as T/CSAE 53 carries it, 0 for text only. speed_limit_mps: None for a sign
-    that sets no limit. radius_m: where it applies around its place. lanes: `intersection/lane` it applies to,
-    empty for all in reach. from_utc_ns, until_utc_ns: when it is in force, None for at once and until it is
+    that sets no limit. heading_deg: of the traffic it faces, clockwise from north; None: of the nearest lane.
+    radius_m: how far from its place the lanes lie that it is for. lanes: `intersection/lane` it is for, empty:
+    those at its place. from_utc_ns, until_utc_ns: when it is in force, None for at once and until it is
     withdrawn.
     """
 
@@ -34,7 +35,8 @@ class PostSign(msgspec.Struct, frozen=True, tag="post_sign", forbid_unknown_fiel
     lon_deg: Longitude
     text: Annotated[str, Meta(max_length=256)] = ""
     speed_limit_mps: Annotated[float, Meta(gt=0.0, le=70.0)] | None = None
-    radius_m: Annotated[float, Meta(gt=0.0, le=2_000.0)] = 100.0
+    heading_deg: Annotated[float, Meta(ge=0.0, lt=360.0)] | None = None
+    radius_m: Annotated[float, Meta(gt=0.0, le=2_000.0)] = 12.0
     lanes: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
     from_utc_ns: Annotated[int, Meta(ge=0, le=_MOST)] | None = None
     until_utc_ns: Annotated[int, Meta(ge=0, le=_MOST)] | None = None
