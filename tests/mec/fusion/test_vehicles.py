@@ -12,13 +12,22 @@ from wayside.asn1.messages import (
     Acceleration,
     BasicSafety,
     EllipseAccuracy,
+    Emergency,
     Maneuver,
     Position,
     Size,
 )
 from wayside.clock import UtcNs, VirtualClock
 from wayside.geo import LocalPlane, heading_from_yaw
-from wayside.mec.fusion import V2X, FusedTrack, Fusion, FusionReason, SensorView, VehicleSettings
+from wayside.mec.fusion import (
+    V2X,
+    EmergencyVehicle,
+    FusedTrack,
+    Fusion,
+    FusionReason,
+    SensorView,
+    VehicleSettings,
+)
 from wayside.mec.sensors import Detection, ParticipantClass, Scan
 from wayside.observe import Counters
 
@@ -458,3 +467,62 @@ def test_now_in_the_past_is_no_harm() -> None:
     road = Road()
     road.say("s1", 0.0, 0.0, 10.0)
     assert road.fusion.tracks(UtcNs(road.clock.utc() - 10_000_000_000))[0].session == "s1"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"vehicle_class": 10, "emergency": Emergency("emergency", "inUse", "inUse")}, None),
+        ({"emergency": Emergency("emergency", "inUse", "inUse")}, None),
+        ({"vehicle_class": 59}, None),
+        ({"vehicle_class": 70}, None),
+        ({"vehicle_class": 60}, EmergencyVehicle(60, None)),
+        (
+            {"vehicle_class": 69, "emergency": Emergency("pursuit", "inUse", "notInUse")},
+            EmergencyVehicle(69, None, True, False, "pursuit"),
+        ),
+        (
+            {"vehicle_class": 10, "role": "police", "emergency": Emergency(lightbar="inUse")},
+            EmergencyVehicle(10, "police", False, True),
+        ),
+        (
+            {"role": "fire", "emergency": Emergency(flags=("peEmergencySoundActive",))},
+            EmergencyVehicle(None, "fire", True, False),
+        ),
+        (
+            {"role": "fire", "emergency": Emergency(lightbar="yellowCautionLights")},
+            EmergencyVehicle(None, "fire"),
+        ),
+        ({"role": "dot", "emergency": Emergency(siren="inUse")}, None),
+    ],
+)
+def test_only_an_emergency_class_or_role_makes_an_emergency_vehicle(
+    said: dict[str, object], told: EmergencyVehicle | None
+) -> None:
+    road = Road()
+    assert road.say("s", 0.0, 0.0, 10.0, **said) is None  # type: ignore[arg-type]
+    (track,) = road.tracks()
+    assert track.emergency == told
+
+
+def test_class_and_role_stay_while_a_message_leaves_them_out_and_the_siren_does_not() -> None:
+    road = Road()
+    said: list[dict[str, object]] = [
+        {"vehicle_class": 65, "emergency": Emergency(siren="inUse")},
+        {},
+        {"emergency": Emergency(lightbar="inUse")},
+        {"vehicle_class": 10},
+        {"emergency": Emergency(siren="inUse")},
+    ]
+    found = []
+    for i, more in enumerate(said):
+        assert road.say("s", float(i), 0.0, 10.0, **more) is None  # type: ignore[arg-type]
+        found.append(road.tracks()[0].emergency)
+        road.clock.advance(0.1)
+    assert found == [
+        EmergencyVehicle(65, None, True, False),
+        EmergencyVehicle(65, None),
+        EmergencyVehicle(65, None, False, True),
+        None,
+        None,
+    ]

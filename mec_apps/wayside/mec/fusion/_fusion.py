@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from wayside.asn1.messages import BasicSafety, Maneuver
 from wayside.clock import Clock, MonoNs, UtcNs
 from wayside.geo import LocalPlane
+from wayside.mec.fusion._emergency import EmergencyVehicle
 from wayside.mec.fusion._join import Joiner
 from wayside.mec.fusion._measurement import CLASSES, Measurement
 from wayside.mec.fusion._reasons import FusionReason
@@ -87,6 +88,7 @@ class FusedTrack(NamedTuple):
     turn: Maneuver | None = None
     flags: tuple[str, ...] = ()
     velocity_std_mps: float = 0.0
+    emergency: EmergencyVehicle | None = None
 
 
 def _identity(track: FusedTrack) -> int:
@@ -388,4 +390,6 @@ class Fusion:
             vehicle.yaw_rate_rps if vehicle.turns else None,
             vehicle.turn,
             vehicle.flags,
+            0.0,
+            vehicle.emergency,
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wayside.asn1.messages import BasicSafety, Maneuver
 from wayside.clock import MonoNs
 from wayside.geo import LocalPlane, wrap_rad, yaw_from_heading
+from wayside.mec.fusion._emergency import EmergencyVehicle, emergency_of
 from wayside.mec.fusion._plausible import Fix, Plausibility
 from wayside.mec.fusion._reasons import FusionReason
 from wayside.mec.fusion._tracker import Ids
@@ -48,13 +49,15 @@ class Vehicle:
     vehicle_id: current temporary id. session: link session or "". joined: core identity of the perceived
     track that is the same vehicle, or None. identity: of the track as published. kind: None where it tells
     no class. sized: whether it told its size. turns: whether it tells its yaw rate. turn: manoeuvre that its
-    lights announce. flags: its event flags.
+    lights announce. flags: its event flags. emergency: what it says of itself as an emergency vehicle, None
+    where it is none.
     """
 
     __slots__ = (
         "accel_mps2",
         "arrived",
         "born_arrived",
+        "emergency",
         "fix",
         "flags",
         "identity",
@@ -93,6 +96,7 @@ class Vehicle:
         self.turns = False
         self.turn: Maneuver | None = None
         self.flags: tuple[str, ...] = ()
+        self.emergency: EmergencyVehicle | None = None
 
     @property
     def vehicle_id(self) -> bytes:
@@ -290,6 +294,7 @@ class VehicleBook:
         vehicle.turns = acceleration.yaw_rate_dps is not None
         vehicle.turn = turn_of(message)
         vehicle.flags = message.events
+        vehicle.emergency = emergency_of(message, vehicle.emergency)
         vehicle.arrived = arrived
         vehicle.trace_id = trace_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wayside.mec.fusion import EmergencyVehicle
 from wayside.mec.signals import SignalKey, SignalNow, SignalTable
 from wayside.mec.world._hazards import HazardBook
 from wayside.mec.world._model import WorldModel
@@ -13,6 +14,7 @@ from wayside.mec.world._snapshot import ReportedHazard, TrackTable, TrackView, W
 
 __all__ = [
     "SPEED_LIMIT_SIGN",
+    "EmergencyVehicle",
     "HazardBook",
     "LanePart",
     "LaneStretch",

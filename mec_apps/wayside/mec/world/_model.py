@@ -168,6 +168,7 @@ def _view(t: FusedTrack, lane: LaneKey | None, along_m: float, across_m: float) 
         t.turn,
         t.flags,
         t.velocity_std_mps,
+        t.emergency,
     )
 
 

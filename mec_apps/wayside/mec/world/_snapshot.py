@@ -11,6 +11,7 @@ from wayside.asn1.geometry import LaneKey, RoadGeometry
 from wayside.asn1.messages import Maneuver, RoadEvent
 from wayside.clock import MonoNs, UtcNs
 from wayside.geo import LocalPlane
+from wayside.mec.fusion import EmergencyVehicle
 from wayside.mec.sensors import ParticipantClass
 from wayside.mec.signals import SignalTable
 from wayside.mec.world._signs import StandingSign
@@ -29,7 +30,8 @@ class TrackView(NamedTuple):
     arrival of the first detection. sources: sensor ids that support it, "v2x" among them for a BSM.
     yaw_rate_rps: counter-clockwise, None where nothing measures it. turn: manoeuvre that the vehicle
     signals, None unknown. flags: names of the set bits of the BSM's event flags. velocity_std_mps: one sigma
-    of each component of the velocity as the sensors give it, 0 for a vehicle that tells its own.
+    of each component of the velocity as the sensors give it, 0 for a vehicle that tells its own. emergency:
+    what it says of itself as an emergency vehicle, None where it is none.
     """
 
     track_id: int
@@ -62,6 +64,7 @@ class TrackView(NamedTuple):
     turn: Maneuver | None = None
     flags: tuple[str, ...] = ()
     velocity_std_mps: float = 0.0
+    emergency: EmergencyVehicle | None = None
 
 
 class TrackTable(msgspec.Struct, frozen=True):
