@@ -43,7 +43,7 @@ from wayside.link._frames import (
     encode_frame,
 )
 from wayside.link._mailbox import Loss, Mailbox, Postable
-from wayside.link._rules import LinkRules, priority_of, warning_key
+from wayside.link._rules import LinkRules, advice_key, priority_of, warning_key
 
 SUBPROTOCOL = "v2x.uper.v1"
 
@@ -80,6 +80,7 @@ __all__ = [
     "Warning",
     "WarningKind",
     "Welcome",
+    "advice_key",
     "decode_body",
     "decode_frame",
     "encode_body",

@@ -21,15 +21,19 @@ class WarningKind(StrEnum):
     VULNERABLE_ROAD_USER = "vrucw"
     RED_LIGHT_VIOLATION = "rlvw"
     HAZARDOUS_LOCATION = "hlw"
+    SPEED_LIMIT = "slw"
+    TRAFFIC_JAM = "tjw"
     INTERSECTION_COLLISION = "icw"
     LEFT_TURN = "lta"
     EMERGENCY_VEHICLE = "evw"
 
 
 class AdviceKind(StrEnum):
-    """Comfort or efficiency that an advice speaks of."""
+    """Comfort or efficiency that an advice speaks of: light ahead, green light optimal speed, sign."""
 
     SIGNAL_STATE = "signal_state"
+    GREEN_LIGHT_SPEED = "glosa"
+    IN_VEHICLE_SIGN = "ivs"
 
 
 class Severity(IntEnum):

@@ -4,7 +4,7 @@ import hashlib
 
 import msgspec
 
-from wayside.link._bodies import Severity, WarningKind
+from wayside.link._bodies import AdviceKind, Severity, WarningKind
 
 
 class LinkRules(msgspec.Struct, frozen=True):
@@ -41,5 +41,14 @@ def priority_of(severity: Severity) -> int:
 
 def warning_key(kind: WarningKind, event_id: str) -> int:
     """Key of a warning's frames, 1..2^64-1: the same danger keeps it, so a newer frame replaces an older."""
-    digest = hashlib.blake2b(f"{kind.value}\0{event_id}".encode(), digest_size=8).digest()
+    return _key(kind.value, event_id)
+
+
+def advice_key(kind: AdviceKind, subject: str = "") -> int:
+    """Key of an advice's frames, as `warning_key`. subject: what it is about, where there can be several."""
+    return _key(kind.value, subject)
+
+
+def _key(kind: str, name: str) -> int:
+    digest = hashlib.blake2b(f"{kind}\0{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") or 1

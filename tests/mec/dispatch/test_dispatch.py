@@ -12,6 +12,7 @@ from wayside.asn1.geometry import LaneKey
 from wayside.clock import MonoNs, VirtualClock
 from wayside.link import (
     Action,
+    AdviceKind,
     Flag,
     Frame,
     FrameKind,
@@ -20,12 +21,13 @@ from wayside.link import (
     Severity,
     Warning,
     WarningKind,
+    advice_key,
     decode_body,
     encode_frame,
     priority_of,
     warning_key,
 )
-from wayside.mec.apps import Concern, Corridor, HazardReport, SignalAdvice, Trigger
+from wayside.mec.apps import AdviceReport, Concern, Corridor, HazardReport, Trigger
 from wayside.mec.dispatch import (
     ConnectedVehicles,
     CorridorIndex,
@@ -290,17 +292,43 @@ def test_a_danger_that_time_brings_counts_from_the_look_before_and_says_so(scene
     assert selection.detail["brought_by"] == "time"
 
 
+def advice(light: str, speed_mps: float = 10.0, subject: str = "") -> AdviceReport:
+    return AdviceReport(
+        "glosa",
+        AdviceKind.GREEN_LIGHT_SPEED,
+        1,
+        -20.0,
+        -5.25,
+        1000,
+        {"light": light, "most_mps": speed_mps},
+        lane=EAST,
+        subject=subject,
+        prompt=("light",),
+    )
+
+
 def test_advice_is_sent_on_change_and_before_expiry(scene: Any) -> None:
     bench = Bench(scene)
-
-    def advice(value: str) -> SignalAdvice:
-        return SignalAdvice("glosa", 1, -20.0, -5.25, EAST, 1000, {"light": value})
-
     car = lambda: [scene.car(1, 0, -100.0, 12.0)]  # noqa: E731
-    counts = [len(bench.step(car(), [advice("red")]).pushes) for _ in range(6)]
+    counts = [len(bench.step(car(), [advice("red", 10.0 + i)]).pushes) for i in range(6)]
     assert counts == [1, 0, 0, 0, 0, 1]
-    assert len(bench.step(car(), [advice("green")]).pushes) == 1
+    (push,) = bench.step(car(), [advice("green")]).pushes
+    assert push.kind is FrameKind.ADVICE and push.key == advice_key(AdviceKind.GREEN_LIGHT_SPEED)
+    assert push.warning.values == {"light": "green", "most_mps": 10.0}
+    assert push.warning.place.lane == str(EAST)
     assert not bench.step([], [advice("green")]).pushes
+
+
+def test_advice_that_no_app_repeats_is_taken_back_once(scene: Any) -> None:
+    bench = Bench(scene)
+    car = lambda: [scene.car(1, 0, -100.0, 12.0)]  # noqa: E731
+    assert len(bench.step(car(), [advice("red", subject=s) for s in ("a", "b")]).pushes) == 2
+    cancels = [bench.step(car(), [advice("red", subject="b")]).cancels for _ in range(8)]
+    (only,) = [cancel for each in cancels for cancel in each]
+    assert only.key == advice_key(AdviceKind.GREEN_LIGHT_SPEED, "a") and only.session == "veh-1"
+    # A gap shorter than the release is none.
+    assert not bench.step(car(), []).cancels and not bench.step(car(), [advice("red", subject="b")]).cancels
+    assert [len(bench.step([], []).cancels) for _ in range(8)].count(1) == 1
 
 
 def test_an_unknown_lane_leads_nowhere(scene: Any) -> None:

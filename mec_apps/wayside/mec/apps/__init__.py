@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wayside.mec.apps._contract import (
+    AdviceReport,
     App,
     Concern,
     Corridor,
@@ -10,7 +11,6 @@ from wayside.mec.apps._contract import (
     Output,
     Parameter,
     Parameters,
-    SignalAdvice,
     Trigger,
     choice,
     declared,
@@ -25,6 +25,7 @@ from wayside.mec.apps.vrucw import Vrucw, VrucwParameters
 
 __all__ = [
     "CANNOT_STOP",
+    "AdviceReport",
     "App",
     "Concern",
     "Corridor",
@@ -37,7 +38,6 @@ __all__ = [
     "Parameters",
     "Rlvw",
     "RlvwParameters",
-    "SignalAdvice",
     "Trigger",
     "Vrucw",
     "VrucwParameters",

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from wayside.asn1.geometry import LaneKey
 from wayside.clock import MonoNs
-from wayside.link import Action, Party, Severity, WarningKind
+from wayside.link import Action, AdviceKind, Party, Severity, WarningKind
 from wayside.mec.world import World
 
 
@@ -121,19 +121,28 @@ class HazardReport(msgspec.Struct, frozen=True):
     radius_m: float = 0.0
 
 
-class SignalAdvice(msgspec.Struct, frozen=True):
-    """Signal state for one vehicle ahead of its stop line; values as in link.Advice."""
+class AdviceReport(msgspec.Struct, frozen=True):
+    """A help for one vehicle that speaks of no danger; it is repeated each step as long as it holds.
+
+    subject: what it is about, where a vehicle may hold several of the kind; "" for the only one. values: as
+    in link.Advice. prompt: names of the values whose change is told at once; the others wait for the next
+    refresh. trace_id: of the input it rests on, "" for the vehicle's own.
+    """
 
     app: str
+    kind: AdviceKind
     track_id: int
     x_m: float
     y_m: float
-    lane: LaneKey
     ttl_ms: int
     values: dict[str, float | int | str | bool]
+    lane: LaneKey | None = None
+    subject: str = ""
+    prompt: tuple[str, ...] = ()
+    trace_id: str = ""
 
 
-Output = HazardReport | SignalAdvice
+Output = HazardReport | AdviceReport
 
 
 class App(Protocol):

@@ -10,18 +10,18 @@ from wayside.clock import Clock, MonoNs, UtcNs
 from wayside.geo import LocalPlane
 from wayside.link import (
     Advice,
-    AdviceKind,
     Cancel,
     CancelReason,
     FrameKind,
     Place,
     Severity,
     Warning,
+    advice_key,
     encode_body,
     priority_of,
     warning_key,
 )
-from wayside.mec.apps import HazardReport, Output, SignalAdvice, Trigger, trigger_of
+from wayside.mec.apps import AdviceReport, HazardReport, Output, Trigger, trigger_of
 from wayside.mec.dispatch._corridors import CorridorIndex
 from wayside.mec.dispatch._explain import explain_event, explain_selection, marks_of
 from wayside.mec.dispatch._reasons import DispatchReason
@@ -37,7 +37,6 @@ _PARTIES = 16
 _REMEMBERED = 10_000
 _LANE_CHARS = 64
 _ADVICE_PRIORITY = 40
-_ADVICE_KEYS = {kind: (1 << 63) + i for i, kind in enumerate(AdviceKind)}
 
 
 class _Told(msgspec.Struct):
@@ -62,6 +61,15 @@ class _Event(msgspec.Struct):
     passed_over: set[tuple[str, DispatchReason]] = set()
 
 
+class _Advised(msgspec.Struct):
+    """What a session was last advised under a key."""
+
+    body: Advice
+    prompt: tuple[object, ...]
+    sent: MonoNs
+    held: MonoNs
+
+
 class _Body(NamedTuple):
     warning: Warning
     body: bytes
@@ -73,7 +81,8 @@ class Dispatcher:
     State: the open dangers with the sessions that hold a warning of each, bounded by `rules.max_events`.
     A danger that the apps no longer report is over: exactly those who hold a warning get a cancel. A vehicle
     that is no longer concerned gets its cancel after `rules.release_s`. A warning is sent when it is new for
-    the session, when severity or action change, and when the given share of its lifetime has gone.
+    the session, when severity or action change, and when the given share of its lifetime has gone. Advice
+    goes the same way: sent anew for a change of its prompt values, taken back when no app repeats it.
     event_id_for: stable id of a subject, over restarts too.
     """
 
@@ -93,7 +102,7 @@ class Dispatcher:
         self._clock = clock
         self._event_id_for = event_id_for
         self._events: dict[str, _Event] = {}
-        self._advice: dict[str, tuple[Advice, MonoNs]] = {}
+        self._advice: dict[tuple[str, int], _Advised] = {}
         self._looked = self._before = MonoNs(0)
 
     def open_events(self) -> tuple[OpenEvent, ...]:
@@ -111,7 +120,7 @@ class Dispatcher:
         for subject in [s for s in self._events if s not in reports]:
             changes.append(self._close(subject, cancels))
         if vehicles is None:
-            self._advice.clear()
+            self._take_back(world, cancels)
             return Dispatch((), tuple(cancels), tuple(changes))
         for subject, report in reports.items():
             event = self._events.get(subject)
@@ -127,6 +136,7 @@ class Dispatcher:
             if change is not None:
                 changes.append(change)
         self._advise(world, advice, vehicles, pushes)
+        self._take_back(world, cancels)
         return Dispatch(tuple(pushes), tuple(cancels), tuple(changes))
 
     def _close(self, subject: str, cancels: list[CancelPush]) -> EventChange:
@@ -273,28 +283,30 @@ class Dispatcher:
         return made
 
     def _advise(
-        self, world: World, advice: list[SignalAdvice], vehicles: ConnectedVehicles, pushes: list[Push]
+        self, world: World, advice: list[AdviceReport], vehicles: ConnectedVehicles, pushes: list[Push]
     ) -> None:
-        held, self._advice = self._advice, {}
         for item in advice:
             row = vehicles.row_of.get(item.track_id)
             if row is None:
                 continue
             view = vehicles.views[row]
+            key = advice_key(item.kind, item.subject)
+            prompt = tuple(item.values.get(name) for name in item.prompt)
+            known = self._advice.get((view.session, key))
+            if known is not None:
+                known.held = world.mono
+                due = world.mono - known.sent >= self.rules.refresh * item.ttl_ms * 1e6
+                if not due and known.prompt == prompt:
+                    continue
             lat, lon = self._plane.to_lat_lon(item.x_m, item.y_m)
-            place = Place(lat, lon, str(item.lane)[:_LANE_CHARS])
-            body = Advice(AdviceKind.SIGNAL_STATE, place, view.trace_id, item.values)
-            last = held.get(view.session)
-            due = last is None or world.mono - last[1] >= self.rules.refresh * item.ttl_ms * 1e6
-            if last is not None and not due and last[0].values == item.values:
-                self._advice[view.session] = last
-                continue
-            self._advice[view.session] = (body, world.mono)
+            lane = "" if item.lane is None else str(item.lane)[:_LANE_CHARS]
+            body = Advice(item.kind, Place(lat, lon, lane), item.trace_id or view.trace_id, item.values)
+            self._advice[view.session, key] = _Advised(body, prompt, world.mono, world.mono)
             pushes.append(
                 Push(
                     view.session,
                     FrameKind.ADVICE,
-                    _ADVICE_KEYS[body.kind],
+                    key,
                     _ADVICE_PRIORITY,
                     self._clock.utc(),
                     item.ttl_ms,
@@ -303,11 +315,19 @@ class Dispatcher:
                 )
             )
 
+    def _take_back(self, world: World, cancels: list[CancelPush]) -> None:
+        """End the advice that no app repeats: its vehicle must not follow it for the rest of its lifetime."""
+        for (session, key), known in list(self._advice.items()):
+            if world.mono - known.held >= self.rules.release_s * 1e9:
+                del self._advice[session, key]
+                cancel = Cancel(CancelReason.RESOLVED, "", known.body.trace_id)
+                cancels.append(CancelPush(session, key, _ADVICE_PRIORITY, encode_body(cancel), cancel))
 
-def _sorted_out(outputs: Iterable[Output]) -> tuple[dict[str, HazardReport], list[SignalAdvice]]:
+
+def _sorted_out(outputs: Iterable[Output]) -> tuple[dict[str, HazardReport], list[AdviceReport]]:
     """Reports by subject, the worst first, and advice."""
     reports: list[HazardReport] = []
-    advice: list[SignalAdvice] = []
+    advice: list[AdviceReport] = []
     for output in outputs:
         if isinstance(output, HazardReport):
             reports.append(output)
