@@ -6,6 +6,18 @@ again changes nothing. Records of one key are in order of their sequence.
 
 from __future__ import annotations
 
+from wayside.records._broker import BrokerAccess, broker_tls
+from wayside.records._carriage import (
+    COMMANDS_TOPIC,
+    DEAD_TOPIC,
+    ID_HEADER,
+    INSTANCE_HEADER,
+    TRACKS_TOPIC,
+    Address,
+    address_of,
+    check_instance,
+    record_topics,
+)
 from wayside.records._commands import (
     MAX_COMMAND_BYTES,
     MAX_COMMAND_PAGE_BYTES,
@@ -23,25 +35,6 @@ from wayside.records._commands import (
     decode_command_page,
     encode_command,
     encode_command_page,
-)
-from wayside.records._broker import BrokerAccess, broker_tls
-from wayside.records._carriage import (
-    COMMANDS_TOPIC,
-    DEAD_TOPIC,
-    ID_HEADER,
-    INSTANCE_HEADER,
-    MAX_COMMAND_BYTES,
-    MAX_COMMAND_PAGE,
-    MAX_COMMAND_PAGE_BYTES,
-    TRACKS_TOPIC,
-    Address,
-    CarriedCommand,
-    CommandPage,
-    address_of,
-    check_instance,
-    decode_command_page,
-    encode_command_page,
-    record_topics,
 )
 from wayside.records._ingest import (
     MAX_ANSWER_BYTES,
@@ -95,7 +88,6 @@ __all__ = [
     "MAX_BATCH",
     "MAX_COMMANDS",
     "MAX_COMMAND_BYTES",
-    "MAX_COMMAND_PAGE",
     "MAX_COMMAND_PAGE_BYTES",
     "MAX_RECORD_BYTES",
     "TOPICS",
@@ -103,7 +95,6 @@ __all__ = [
     "Address",
     "Body",
     "BrokerAccess",
-    "CarriedCommand",
     "CommandBody",
     "CommandPage",
     "CommandRecord",

@@ -1,5 +1,3 @@
-"""Access to a Kafka broker, for both ends."""
-
 from __future__ import annotations
 
 import ssl
@@ -45,8 +43,13 @@ class BrokerAccess(msgspec.Struct, frozen=True):
 
 def broker_tls(ca: str | None, certificate: str | None = None, key: str | None = None) -> ssl.SSLContext:
     """Client context that checks the broker's certificate and name. ca: file of the issuer, None for the
-    system's; certificate, key: files by which this client is known. Raises OSError, ssl.SSLError."""
+    system's; certificate, key: files by which this client is known, the key without passphrase.
+
+    Raises OSError (ssl.SSLError among them), ValueError.
+    """
     context = ssl.create_default_context(cafile=ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if certificate is not None:
-        context.load_cert_chain(certificate, key)
+        # An empty passphrase instead of a question on the terminal, which nobody would answer.
+        context.load_cert_chain(certificate, key, password="")
     return context

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -115,6 +116,7 @@ class Database:
         try:
             self._prepare()
             self.boot = self._count_boot(now)
+            self.instance = self._know_instance()
             row = self._sql.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM outbox").fetchone()
         except sqlite3.Error as error:
             self._sql.close()
@@ -147,6 +149,12 @@ class Database:
         self._sql.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (boot,))
         self._sql.execute("COMMIT")
         return boot
+
+    def _know_instance(self) -> str:
+        """Identity of this file, made once: two edges that were given one site id differ in it."""
+        self._sql.execute("INSERT OR IGNORE INTO meta VALUES ('instance', ?)", (secrets.token_bytes(16),))
+        (value,) = self._sql.execute("SELECT value FROM meta WHERE name = 'instance'").fetchone()
+        return bytes(value).hex()
 
     def write(self, entries: Sequence[Entry]) -> Written:
         """Commit entries in one transaction, sequence numbers in their order. An entry that is UNFIT is left

@@ -95,6 +95,11 @@ class Outbox:
         return self._state.boot
 
     @property
+    def instance(self) -> str:
+        """Identity of the file, 32 hexadecimal digits; made with it, kept as long as it is."""
+        return self._database.instance
+
+    @property
     def state(self) -> OutboxState:
         """What lies in it, as of the last transaction."""
         return self._state

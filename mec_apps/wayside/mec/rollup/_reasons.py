@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
 from wayside.observe import Reason, WaysideError
 
 
@@ -10,7 +12,8 @@ class RollupReason(Reason, stage="rollup"):
 
     DISK_*: records that wait in memory because the disk did not take them. BUFFER_FULL, SHED, UNFIT,
     REFUSED: records lost (the last are kept aside on disk). LEDGER_FULL: an event not followed.
-    UNREACHABLE, BAD_STATUS, BAD_ANSWER: attempts to send that are repeated.
+    UNREACHABLE, BAD_STATUS, BAD_ANSWER, SITE_TAKEN: attempts to send that are repeated; in the last, the
+    centre knows the site's id as another edge's.
     """
 
     DISK_FULL = "disk_full"
@@ -23,6 +26,7 @@ class RollupReason(Reason, stage="rollup"):
     UNREACHABLE = "unreachable"
     BAD_STATUS = "bad_status"
     BAD_ANSWER = "bad_answer"
+    SITE_TAKEN = "site_taken"
     REFUSED = "refused"
 
 
@@ -57,3 +61,11 @@ def disk_error(error: sqlite3.Error, path: str) -> RollupError:
     else:
         reason = RollupReason.DISK_FAILED
     return RollupError(reason, f"outbox: {error}", where=path, advice=_ADVICE[reason])
+
+
+def broker_error(error: KafkaError | TimeoutError | OSError) -> RollupError:
+    """The typed form of what the Kafka client says: UNREACHABLE, or BAD_STATUS when a broker refuses."""
+    what = f"broker: {type(error).__name__} {error}".rstrip()
+    if isinstance(error, TimeoutError | OSError | KafkaConnectionError) or getattr(error, "retriable", False):
+        return RollupError(RollupReason.UNREACHABLE, what)
+    return RollupError(RollupReason.BAD_STATUS, what, advice="check the topics and this client's rights")

@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from wayside.records import BrokerAccess
+
 PositiveInt = Annotated[int, Meta(ge=1)]
 PositiveFloat = Annotated[float, Meta(gt=0.0)]
 
@@ -53,3 +55,19 @@ class UplinkSettings(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"UplinkSettings(url={self.url!r}, token={'set' if self.token else 'none'})"
+
+
+class KafkaSettings(msgspec.Struct, frozen=True):
+    """Where and how to send by Kafka.
+
+    page_records, page_bytes: sent before anything is confirmed. request_bytes: largest message; the broker
+    has its own limit (`max.message.bytes`). timeout_s: for a whole page, then the producer is built anew.
+    """
+
+    access: BrokerAccess
+    page_records: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    page_bytes: PositiveInt = 786_432
+    request_bytes: PositiveInt = 1_048_576
+    timeout_s: PositiveFloat = 10.0
+    live_timeout_s: PositiveFloat = 2.0
+    live_hz: Annotated[float, Meta(gt=0.0, le=10.0)] = 10.0

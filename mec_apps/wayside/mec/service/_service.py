@@ -14,7 +14,7 @@ from wayside.link import Flag, FrameKind, LinkRules, Receipt, Warning
 from wayside.mec.core import EdgeCore, lanes_of_groups, live_view
 from wayside.mec.dispatch import CancelPush, Push
 from wayside.mec.linkserver import LinkServer, Outgoing, SessionInfo
-from wayside.mec.rollup import EventLedger, HttpUplink, Outbox, OutboxSettings, RollupError, UplinkSettings
+from wayside.mec.rollup import EventLedger, Outbox, OutboxSettings, RollupError, Uplink, make_uplink
 from wayside.mec.sensors import Scan, ScanIntake
 from wayside.mec.sensors.receivers import UdpSensorReceiver, WebSocketSensorReceiver
 from wayside.mec.service._host_clock import ClockWatch, kernel_clock_error_ms
@@ -141,13 +141,10 @@ class EdgeService:
         self._tasks.start(timer_lateness(clock, self.lateness), "timer lateness")
         self._on_record(self._site_record())
 
-    def _make_uplink(self) -> HttpUplink | None:
-        model = self.site.model.uplink
-        if model is None:
-            return None
-        settings = UplinkSettings(model.url, self.site.secret(model.token))
-        uplink = HttpUplink(settings, self.outbox, self.clock, self.counters)
-        self._ends.push_async_callback(uplink.close)
+    def _make_uplink(self) -> Uplink | None:
+        uplink = make_uplink(self.site, self.outbox, self.clock, self.counters)
+        if uplink is not None:
+            self._ends.push_async_callback(uplink.close)
         return uplink
 
     async def _open_link(self) -> None:
@@ -317,7 +314,7 @@ class EdgeService:
                     self._steps.touch()
             await self.clock.sleep(BROADCAST_S)
 
-    async def _show(self, uplink: HttpUplink) -> None:
+    async def _show(self, uplink: Uplink) -> None:
         groups = lanes_of_groups(self.core.geometry)
         for seq in itertools.count(1):
             with self._containment.around("live view"):

@@ -49,8 +49,15 @@ def exposures(model: SiteModel) -> list[str]:
             if signal.source == "tscbm" and not signal.address
         ]
     uplink = model.uplink
-    if uplink is not None and uplink.token is not None:
+    if uplink is not None and uplink.url is not None and uplink.token is not None:
         parts = urlsplit(uplink.url)
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             found.append("uplink.url: the token goes to the centre unencrypted; use https")
+    if uplink is not None and uplink.kafka is not None and uplink.kafka.tls is None:
+        found += [
+            f"uplink.kafka.servers: records and commands can be read and changed on the way to {server};"
+            " set uplink.kafka.tls"
+            for server in uplink.kafka.servers
+            if reached(server)
+        ]
     return found

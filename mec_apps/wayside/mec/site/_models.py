@@ -195,11 +195,51 @@ class Link(Model):
     limits: LinkLimits = LinkLimits()
 
 
-class Uplink(Model):
-    """The centre. url: without path."""
+class KafkaTls(Model):
+    """TLS towards the brokers. authority: file with the certificate of who issued theirs, None for those
+    that the system trusts. certificate, key: by which this edge is known. Relative to the site file."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")]
+    authority: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> KafkaTls:
+        if (self.certificate is None) != (self.key is None):
+            raise PydanticCustomError("both_of", "give both certificate and key, or neither")
+        return self
+
+
+class KafkaSasl(Model):
+    """Who this edge is to the brokers."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    user: Annotated[str, Field(min_length=1, max_length=128)]
+    password: Secret
+
+
+class Kafka(Model):
+    """Brokers to begin with, and how to be let in."""
+
+    servers: Annotated[tuple[Endpoint, ...], Field(min_length=1, max_length=16)]
+    tls: KafkaTls | None = None
+    sasl: KafkaSasl | None = None
+
+
+class Uplink(Model):
+    """The way to the centre: its HTTP (url, without path, and token), or Kafka."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
     token: Secret | None = None
+    kafka: Kafka | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Uplink:
+        if (self.url is None) == (self.kafka is None):
+            raise PydanticCustomError("one_of", "give either url or kafka")
+        if self.kafka is not None and self.token is not None:
+            raise PydanticCustomError("token_of_http", "token goes with url; kafka has sasl")
+        return self
 
 
 class Outbox(Model):

@@ -15,7 +15,8 @@ from wayside.mec.site._exposure import exposures
 from wayside.mec.site._models import Secret, SiteModel, split_endpoint
 from wayside.mec.site._reasons import SiteError, SiteProblem, SiteReason
 from wayside.mec.site._secrets import SecretError, read_secret
-from wayside.mec.site._tls import server_context
+from wayside.mec.site._tls import client_context, server_context
+from wayside.records import BrokerAccess
 
 if TYPE_CHECKING:
     from wayside.mec.apps import Parameters
@@ -154,6 +155,23 @@ class Site:
         if isinstance(context, SiteProblem):
             raise SiteError(str(self.path), [context])
         return context
+
+    def broker_access(self) -> BrokerAccess | None:
+        """Access to the brokers of the uplink, None where it is none of Kafka.
+
+        Raises SiteError MISSING_SECRET, MISSING_FILE or BAD_CERTIFICATE.
+        """
+        kafka = self.model.uplink.kafka if self.model.uplink is not None else None
+        if kafka is None:
+            return None
+        tls = None if kafka.tls is None else client_context(kafka.tls, self.path.parent)
+        if isinstance(tls, SiteProblem):
+            raise SiteError(str(self.path), [tls])
+        if kafka.sasl is None:
+            return BrokerAccess(kafka.servers, tls)
+        return BrokerAccess(
+            kafka.servers, tls, kafka.sasl.mechanism, kafka.sasl.user, self.secret(kafka.sasl.password)
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """What the file lays open to the network, a line each with what to do; nothing on the loopback."""
