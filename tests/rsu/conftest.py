@@ -1,14 +1,21 @@
-"""Real encoded messages, and a device without a wire."""
+"""Real encoded messages, and a Mosquitto of the test's own."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 VECTORS = Path(__file__).parents[1] / "vectors"
+_PATIENCE_S = 10.0
 
 
 def read_vectors(name: str) -> list[dict[str, Any]]:
@@ -28,3 +35,54 @@ def map_frame() -> bytes:
     """A MAP frame of J2735 that fits one immediate forward."""
     frames = [v["hex"] for v in read_vectors("j2735.json") if v["message"] == "MapData"]
     return bytes.fromhex(min(frames, key=len))
+
+
+Mosquitto = Callable[[Mapping[str, str]], AbstractAsyncContextManager[int]]
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path, optional_part: Callable[[str, bool], None]) -> Mosquitto:
+    """Runs a Mosquitto on a free loopback port that lets given users in, by name and password."""
+    optional_part("mosquitto", shutil.which("mosquitto") is not None)
+    return lambda users: _running(tmp_path, users)
+
+
+@asynccontextmanager
+async def _running(folder: Path, users: Mapping[str, str]) -> AsyncIterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    passwords = folder / "passwords"
+    passwords.touch(mode=0o600)
+    for name, password in users.items():
+        maker = await asyncio.create_subprocess_exec("mosquitto_passwd", "-b", passwords, name, password)
+        assert await maker.wait() == 0
+    config = folder / "mosquitto.conf"
+    lines = (f"listener {port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}")
+    config.write_text(
+        "\n".join((*lines, "log_dest stderr", "persistence false", "user root")) + "\n", "utf-8"
+    )
+    with (folder / "mosquitto.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            str(shutil.which("mosquitto")), "-c", config, stdout=log, stderr=log
+        )
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            while not await _answers(port):
+                assert process.returncode is None, (folder / "mosquitto.log").read_text("utf-8")
+                await asyncio.sleep(0.02)
+        yield port
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True

@@ -16,6 +16,7 @@ STATE_OF_REASON: dict[RsuReason, DeliveryState] = {
     RsuReason.QUEUE_FULL: DeliveryState.RATE_LIMITED,
     RsuReason.RATE_LIMITED: DeliveryState.RATE_LIMITED,
     RsuReason.SUPERSEDED: DeliveryState.SUPERSEDED,
+    RsuReason.TIMEOUT: DeliveryState.TIMEOUT,
     RsuReason.TOO_LARGE: DeliveryState.TOO_LARGE,
     RsuReason.UNREACHABLE: DeliveryState.OFFLINE_DROPPED,
     RsuReason.UNSUPPORTED: DeliveryState.UNSUPPORTED,
