@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from wayside import sim
 from wayside.cli import main
 from wayside.mec.site import load_site
-from wayside.sim import SCENES, Scenario, compare, run_lockstep
+from wayside.sim import SCENES, FalseWarning, Scenario, compare, run_lockstep
+from wayside.sim._lockstep_text import clean_text
 
 SITE_FILE = Path(__file__).parents[2] / "deploy" / "demo" / "site.yaml"
 SITE = load_site(SITE_FILE)
@@ -111,4 +113,42 @@ def test_clean_traffic_gives_no_false_warning() -> None:
     result = run_lockstep(Scenario.CLEAN, 2, warnings=True, duration_s=90.0, site=SITE)
     assert result.vehicles > 20 and result.scans > 6_000
     assert (result.conflicts, result.collisions) == (0, 0)
-    assert result.false_warnings == sum(result.warnings.values()) == 0
+    assert result.false_warnings == result.warnings == {}
+    assert result.false == ()
+
+
+def test_false_warnings_are_told_with_what_led_to_them() -> None:
+    false = FalseWarning(
+        at_s=1.0,
+        last_s=2.5,
+        kind="icw",
+        session="sim-00001",
+        severity="urgent",
+        action="brake",
+        trace_id="0" * 16,
+        event_id="e1",
+        lane="12-11201/3",
+        x_m=4.0,
+        y_m=5.0,
+        distance_m=20.0,
+        time_to_conflict_s=1.5,
+        parties=("car 12.0 m/s to 90°, track 7",),
+        evidence={"ttc_s": 1.25},
+    )
+    clean = run_lockstep("clean", 1, warnings=True, duration_s=1.0, site=SITE)
+    wrong = structs.replace(clean, false=(false,), false_warnings={"icw": 1}, warnings={"icw": 1})
+    text = clean_text([wrong])
+    for word in ("icw (urgent, brake)", "in 1.50 s", "track 7", "ttc_s 1.25", "3600.00"):
+        assert word in text
+
+
+def test_unknown_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sim", "lockstep", "--road", "crossing", "--scenario", "flood"]) == 2
+    assert "no scenario flood; it has pedestrian" in capsys.readouterr().err
+
+
+def test_vehicles_speak_the_dialects_of_the_site() -> None:
+    result = run_lockstep("pedestrian", 3, warnings=True, duration_s=8.0, site=SITE)
+    assert SITE.model.link.dialects == ("j2735-2024", "csae53-2020")
+    assert result.most_connected >= 2, "of both families"
+    assert "edge" not in result.drops, "each was read in its own dialect"

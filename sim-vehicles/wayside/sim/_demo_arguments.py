@@ -3,7 +3,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SITE_FILE = Path("deploy/demo/site.yaml")
+from wayside.sim._roads import DEFAULT_ROAD, ROADS
+
 OUT = Path("var/demo")
 DASHBOARD_PORT = 8080
 
@@ -12,7 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the demo's arguments."""
     parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds (default: Ctrl-C)")
     parser.add_argument("--seed", type=int, default=1, help="of traffic, sensors and drivers (default 1)")
-    parser.add_argument("--site", type=Path, default=SITE_FILE, help="site file (default %(default)s)")
+    parser.add_argument(
+        "--road", choices=tuple(ROADS), default=DEFAULT_ROAD, help="which road (default %(default)s)"
+    )
+    parser.add_argument("--site", type=Path, help="site file (default: the road's)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the run (default %(default)s)")
     parser.add_argument(
         "--port", type=int, default=DASHBOARD_PORT, help="dashboard's port, 0 for any (default %(default)s)"

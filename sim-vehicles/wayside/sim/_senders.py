@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
@@ -15,10 +16,11 @@ from wayside.sim._sensors import Look
 
 
 class UdpSender:
-    """Sends datagrams to one port of this computer."""
+    """Sends datagrams to one port of this computer. host: what it sends from, of the loopback 127.0.0.0/8."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._port = port
+        self._host = host
         self._transport: asyncio.DatagramTransport | None = None
         self.sent = 0
 
@@ -26,7 +28,7 @@ class UdpSender:
         """Open the socket."""
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(
-            asyncio.DatagramProtocol, remote_addr=("127.0.0.1", self._port)
+            asyncio.DatagramProtocol, local_addr=(self._host, 0), remote_addr=("127.0.0.1", self._port)
         )
 
     def send(self, data: bytes) -> None:
@@ -87,7 +89,7 @@ class SocketSender:
 class ScanPost:
     """Holds each scan back until it would arrive, then sends it by its sensor's way."""
 
-    def __init__(self, ways: dict[str, UdpSender | SocketSender]) -> None:
+    def __init__(self, ways: Mapping[str, UdpSender | SocketSender]) -> None:
         self._ways = ways
         self._waiting: list[tuple[float, int, str, bytes]] = []
         self._order = itertools.count()

@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wayside.sim._demo_arguments import SITE_FILE, add_arguments
+from wayside.sim._demo_arguments import add_arguments
+from wayside.sim._roads import DEFAULT_ROAD, ROADS
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from wayside.sim._lockstep import LockstepResult
-
-_SCENARIOS = ("pedestrian", "red_runner", "stopped", "crossing", "clean")
 
 
 def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,7 +21,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "sim",
         help="simulate traffic, sensors and vehicles",
-        description="Simulate the demo's crossing: traffic, sensors, drivers and their vehicles.",
+        description="Simulate a road: traffic, sensors, drivers and their vehicles.",
         epilog="example: wayside sim lockstep --scenario all --seeds 5",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -34,10 +33,13 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="example: wayside sim lockstep --scenario clean --duration 3600",
     )
     lockstep.add_argument(
+        "--road", choices=tuple(ROADS), default=DEFAULT_ROAD, help="which road (default %(default)s)"
+    )
+    lockstep.add_argument(
         "--scenario",
-        choices=("all", *_SCENARIOS),
         default="all",
-        help="scripted conflict (default %(default)s)",
+        metavar="NAME",
+        help="scripted conflict of the road, clean for none, or all (default %(default)s)",
     )
     lockstep.add_argument(
         "--seeds", type=_positive, default=5, metavar="N", help="number of seeds (default 5)"
@@ -46,7 +48,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     lockstep.add_argument(
         "--duration", type=float, metavar="S", help="seconds of each run (default: what the scenario needs)"
     )
-    lockstep.add_argument("--site", type=Path, help="site file (default deploy/demo/site.yaml)")
+    lockstep.add_argument("--site", type=Path, help="site file (default: the road's)")
     lockstep.add_argument("--json", action="store_true", help="print the single results as JSON instead")
     lockstep.set_defaults(func=_lockstep)
     demo = commands.add_parser(
@@ -77,55 +79,34 @@ def _lockstep(args: argparse.Namespace) -> int:
 
     from wayside.mec.site import load_site
     from wayside.sim._lockstep import comparison_of, run_lockstep
-    from wayside.sim._scenes import Scenario
-    from wayside.sim.report import comparison_text, table
+    from wayside.sim._lockstep_text import clean_text, progress
+    from wayside.sim._roads import CLEAN, road_of
+    from wayside.sim.report import comparison_text
 
-    site = load_site(args.site or SITE_FILE)
-    wanted = list(Scenario) if args.scenario == "all" else [Scenario(args.scenario)]
+    road = road_of(args.road)
+    site = load_site(args.site or road.site_file)
+    wanted = [*road.scenarios, CLEAN] if args.scenario == "all" else [args.scenario]
+    unknown = [scenario for scenario in wanted if scenario not in (*road.scenarios, CLEAN)]
+    if unknown:
+        known = ", ".join((*road.scenarios, CLEAN))
+        print(f"wayside sim: the {road.name} has no scenario {unknown[0]}; it has {known}", file=sys.stderr)
+        return 2
     results: list[LockstepResult] = []
     for scenario in wanted:
         for seed in range(args.first_seed, args.first_seed + args.seeds):
-            for warned in (True,) if scenario is Scenario.CLEAN else (False, True):
-                result = run_lockstep(scenario, seed, warnings=warned, duration_s=args.duration, site=site)
-                results.append(result)
-                print(
-                    f"{scenario.value} seed {seed} {'with' if warned else 'without'} warnings: "
-                    f"{result.conflicts} conflicts, {result.collisions} collisions, "
-                    f"{sum(result.warnings.values())} warnings",
-                    file=sys.stderr,
+            for warned in (True,) if scenario == CLEAN else (False, True):
+                result = run_lockstep(
+                    scenario, seed, warnings=warned, duration_s=args.duration, road=road, site=site
                 )
+                results.append(result)
+                print(progress(result), file=sys.stderr, flush=True)
     if args.json:
         print(msgspec.json.encode(results).decode())
     else:
-        scripted = [s for s in wanted if s is not Scenario.CLEAN]
+        scripted = [s for s in wanted if s != CLEAN]
         if scripted:
-            print(comparison_text([comparison_of([r for r in results if r.scenario is s]) for s in scripted]))
-        clean = [r for r in results if r.scenario is Scenario.CLEAN]
+            print(comparison_text([comparison_of([r for r in results if r.scenario == s]) for s in scripted]))
+        clean = [r for r in results if r.scenario == CLEAN]
         if clean:
-            rows = [
-                (
-                    f"clean, seed {r.seed}",
-                    f"{r.duration_s:.0f}",
-                    r.vehicles,
-                    r.conflicts,
-                    r.collisions,
-                    r.false_warnings,
-                    sum(r.notices.values()),
-                )
-                for r in clean
-            ]
-            print(
-                table(
-                    (
-                        "traffic",
-                        "seconds",
-                        "vehicles",
-                        "conflicts",
-                        "collisions",
-                        "false warnings",
-                        "notices",
-                    ),
-                    rows,
-                )
-            )
+            print(clean_text(clean))
     return 1 if any(r.false_warnings for r in results) else 0

@@ -17,13 +17,14 @@ from typing import Any
 import msgspec
 
 from wayside.clock import SystemClock
+from wayside.mec.site import SiteError, load_site
 from wayside.observe import STAGES
 from wayside.sim._children import Child, ChildError, free_port
 from wayside.sim._demo_arguments import add_arguments
 from wayside.sim._demo_site import choose_ports, write_site
 from wayside.sim._figures import CentreFigures, EdgeFigures, edge_figures, merged, settled, summary_of
 from wayside.sim._lockstep import LockstepResult, comparison_of
-from wayside.sim._scenes import Scenario
+from wayside.sim._roads import road_of
 from wayside.sim._stage import Stage
 from wayside.sim.check_report import faults, known_reasons
 from wayside.sim.report import (
@@ -44,7 +45,7 @@ def run_demo(args: argparse.Namespace) -> int:
     """Run the demo; 0 when the report is sound, 1 when not, 2 when it could not start."""
     try:
         return asyncio.run(_Demo(args).run())
-    except (ChildError, OSError) as error:
+    except (ChildError, OSError, SiteError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
 
@@ -52,6 +53,8 @@ def run_demo(args: argparse.Namespace) -> int:
 class _Demo:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
+        self._road = road_of(args.road)
+        self._source: Path = args.site or self._road.site_file
         self._clock = SystemClock()
         self._run = Path(args.out) / "run"
         self._stop = asyncio.Event()
@@ -76,16 +79,18 @@ class _Demo:
         self._run.mkdir(parents=True)
         _say("starting the centre …")
         url = await self._start_centre()
-        ports = choose_ports(args.site, any_free=args.any_ports)
+        ports = choose_ports(self._source, any_free=args.any_ports)
         link_token, sensor_token = secrets.token_hex(16), secrets.token_hex(16)
         # For vehicles of the user's own; everything listens on the loopback, and the token ends with the run.
         token_file = self._run / "link.token"
         token_file.touch(mode=0o600)
         token_file.write_text(f"{link_token}\n", "utf-8")
         site_file = self._run / "site.yaml"
-        write_site(args.site, site_file, ports, url)
+        write_site(self._source, site_file, ports, url)
         stage = Stage(
-            seed=args.seed,
+            self._road.play(args.seed),
+            load_site(site_file),
+            warm_s=self._road.warm_s,
             ports=ports,
             clock=self._clock,
             link_token=link_token,
@@ -155,17 +160,17 @@ class _Demo:
 
     async def _compare(self, stage: Stage) -> tuple[Comparison, ...]:
         """The scripted conflicts of this run's seeds in lockstep, in two processes of low priority."""
-        played = stage.scenes_played
-        rounds = self._args.seeds or max(1, min(_MOST_SEEDS, min(played[s.value] for s in _SCRIPTED)))
+        played = stage.scenes_played()
+        scripted = self._road.scenarios
+        rounds = self._args.seeds or max(1, min(_MOST_SEEDS, *(played.get(name, 0) for name in scripted)))
         _say(f"comparing without and with warnings in lockstep, {rounds} seed(s) … (Ctrl-C skips it)")
         gate = asyncio.Semaphore(2)
 
-        async def one(scenario: Scenario) -> Comparison:
-            words = ["sim", "lockstep", "--scenario", scenario.value, "--seeds", str(rounds), "--json"]
-            words += ["--first-seed", str(self._args.seed), "--site", str(self._args.site)]
-            child = Child(
-                f"lockstep {scenario.value}", words, self._run / f"lockstep-{scenario.value}.log", nice=10
-            )
+        async def one(scenario: str) -> Comparison:
+            words = ["sim", "lockstep", "--road", self._road.name, "--scenario", scenario, "--json"]
+            words += ["--seeds", str(rounds), "--first-seed", str(self._args.seed)]
+            words += ["--site", str(self._source)]
+            child = Child(f"lockstep {scenario}", words, self._run / f"lockstep-{scenario}.log", nice=10)
             self._children.append(child)
             async with gate:
                 await child.start()
@@ -173,7 +178,7 @@ class _Demo:
             return comparison_of(results)
 
         self._stop.clear()
-        work = asyncio.ensure_future(asyncio.gather(*(one(scenario) for scenario in _SCRIPTED)))
+        work = asyncio.ensure_future(asyncio.gather(*(one(scenario) for scenario in scripted)))
         stopped = asyncio.create_task(self._stop.wait(), name="stop")
         try:
             either: list[asyncio.Future[Any]] = [work, stopped]
@@ -207,7 +212,7 @@ class _Demo:
             versions={"wayside": version("wayside"), "python": sys.version.split()[0]},
             messages=stage.messages(),
             warnings=dict(sorted(Counter(s.kind for s in shown).items())),
-            scenes=dict(stage.scenes_played),
+            scenes=stage.scenes_played(),
             comparisons=comparisons,
             latency=LatencyReport(
                 stages={stage.value: summary_of(latency, stage.value) for stage in STAGES[1:]},
@@ -222,14 +227,9 @@ class _Demo:
                 deliveries=tuple(s.latency for s in shown if s.latency is not None),
             ),
             records=RecordCount(edge.records.committed, centre.kept(edge.site), edge.records.waiting),
-            dropped=merged(
-                (edge.dropped, centre.dropped, stage.counters.drops(), stage.emulator.counters.drops())
-            ),
+            dropped=merged((edge.dropped, centre.dropped, stage.counters.drops(), *stage.units.drops())),
             problems=tuple(self._problems),
         )
-
-
-_SCRIPTED = tuple(s for s in Scenario if s is not Scenario.CLEAN)
 
 
 def _say(line: str) -> None:

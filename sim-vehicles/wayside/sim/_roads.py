@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from wayside.sim._world import SimulatedRoad
+
+CLEAN = "clean"
+DEFAULT_ROAD = "crossing"
+
+
+class Road(NamedTuple):
+    """A road that can be simulated, and the site that serves it.
+
+    scenarios: names of its scripted conflicts. single: a run of one of them, or of clean traffic, for a seed.
+    usual_s: how long such a run lasts. play: all conflicts one after the other for a seed, for the demo.
+    warm_s: after so long the road is filled; the first conflict of `play` comes then.
+    """
+
+    name: str
+    site_file: Path
+    scenarios: tuple[str, ...]
+    single: Callable[[str, int], SimulatedRoad]
+    usual_s: Callable[[str], float]
+    play: Callable[[int], SimulatedRoad]
+    warm_s: float
+
+
+def _crossing() -> Road:
+    from wayside.sim._play import WARM_S, play
+    from wayside.sim._scenes import Scenario
+    from wayside.sim._simulation import single, usual_duration_s
+
+    return Road(
+        name="crossing",
+        site_file=Path("deploy/demo/site.yaml"),
+        scenarios=tuple(s.value for s in Scenario if s is not Scenario.CLEAN),
+        single=lambda scenario, seed: single(Scenario(scenario), seed),
+        usual_s=lambda scenario: usual_duration_s(Scenario(scenario)),
+        play=play,
+        warm_s=WARM_S,
+    )
+
+
+# Imported when asked for: a road brings its traffic with it.
+ROADS: dict[str, Callable[[], Road]] = {"crossing": _crossing}
+
+
+def road_of(name: str) -> Road:
+    """A road by its name. Raises KeyError."""
+    return ROADS[name]()
