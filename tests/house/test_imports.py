@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CORE = frozenset({"clock", "geo", "runtime", "observe", "records", "link", "cli"})
+CORE = frozenset({"clock", "geo", "runtime", "observe", "records", "link", "broker", "cli"})
 MAY_IMPORT = {
     "asn1": CORE,
     "rsu": CORE | {"asn1"},

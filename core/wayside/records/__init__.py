@@ -6,7 +6,6 @@ again changes nothing. Records of one key are in order of their sequence.
 
 from __future__ import annotations
 
-from wayside.records._broker import BrokerAccess, broker_tls
 from wayside.records._carriage import (
     COMMANDS_TOPIC,
     DEAD_TOPIC,
@@ -94,7 +93,6 @@ __all__ = [
     "TRACKS_TOPIC",
     "Address",
     "Body",
-    "BrokerAccess",
     "CommandBody",
     "CommandPage",
     "CommandRecord",
@@ -124,7 +122,6 @@ __all__ = [
     "SwitchApp",
     "WithdrawSign",
     "address_of",
-    "broker_tls",
     "check_instance",
     "command_schema",
     "decode_answer",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,8 +10,8 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
+from wayside.broker import CLIENT_ERRORS, StallWatch, quiet_client_logs, stop_consumer
 from wayside.clock import Clock
 from wayside.mec.rollup._http import exchange, http_client
 from wayside.mec.rollup._reasons import RollupError, RollupReason, broker_error
@@ -31,7 +30,6 @@ from wayside.runtime import Backoff
 _log = logging.getLogger(__name__)
 # The centre holds a request open for less; what is longer is a connection that died.
 _POLL_TIMEOUT_S = 60.0
-_UNASSIGNED_S = 30.0
 
 
 class ReceivedCommand(msgspec.Struct, frozen=True):
@@ -175,8 +173,7 @@ class KafkaCommands:
         *,
         backoff: Backoff | None = None,
     ) -> None:
-        # Outages are told once, by this layer; aiokafka's own lines would repeat them every 100 ms.
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        quiet_client_logs()
         self._settings = settings
         self._site = site
         self._clock = clock
@@ -191,7 +188,7 @@ class KafkaCommands:
             try:
                 consumer = await self._open()
                 messages = await self._poll(consumer)
-            except (KafkaError, TimeoutError, OSError) as error:
+            except CLIENT_ERRORS as error:
                 failure = broker_error(error)
                 self._counters.drop(failure.reason)
                 _log.info("commands: %s", failure)
@@ -208,15 +205,12 @@ class KafkaCommands:
                     yield ReceivedCommand(message.value, self._taker(consumer, message))
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord[Any, Any]]:
-        began = self._clock.mono()
+        watch = StallWatch(consumer, self._clock)
         while True:
             batches = await consumer.getmany(timeout_ms=1_000, max_records=100)
             if batches:
                 return [message for batch in batches.values() for message in batch]
-            if consumer.assignment():
-                began = self._clock.mono()
-            elif (self._clock.mono() - began) / 1e9 > _UNASSIGNED_S:
-                raise TimeoutError(f"nothing to read was given for {_UNASSIGNED_S:g} s")
+            await watch.look()
 
     def _taker(
         self, consumer: AIOKafkaConsumer, message: ConsumerRecord[Any, Any]
@@ -226,7 +220,7 @@ class KafkaCommands:
             try:
                 async with asyncio.timeout(self._settings.timeout_s):
                     await consumer.commit({place: message.offset + 1})
-            except (KafkaError, TimeoutError, OSError) as error:
+            except CLIENT_ERRORS as error:
                 # The command was taken; it comes again and is known then.
                 self._counters.drop(broker_error(error).reason)
 
@@ -250,6 +244,4 @@ class KafkaCommands:
         """Close the connections."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with contextlib.suppress(KafkaError, TimeoutError, OSError):
-                async with asyncio.timeout(self._settings.timeout_s):
-                    await consumer.stop()
+            await stop_consumer(consumer, self._settings.timeout_s)

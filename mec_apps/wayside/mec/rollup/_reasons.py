@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError
 
 from wayside.observe import Reason, WaysideError
 
@@ -63,7 +63,7 @@ def disk_error(error: sqlite3.Error, path: str) -> RollupError:
     return RollupError(reason, f"outbox: {error}", where=path, advice=_ADVICE[reason])
 
 
-def broker_error(error: KafkaError | TimeoutError | OSError) -> RollupError:
+def broker_error(error: Exception) -> RollupError:
     """The typed form of what the Kafka client says: UNREACHABLE, or BAD_STATUS when a broker refuses."""
     what = f"broker: {type(error).__name__} {error}".rstrip()
     if isinstance(error, TimeoutError | OSError | KafkaConnectionError) or getattr(error, "retriable", False):

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
+
+from wayside.broker._access import BrokerAccess
+
+# What a client raises when it fails, and what says that a message or batch is too large for the broker.
+CLIENT_ERRORS = (KafkaError, TimeoutError, OSError)
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+Message = tuple[bytes, list[tuple[str, bytes]]]
+"""Value and headers."""
+
+_partition = DefaultPartitioner()
+
+
+class Producer:
+    """A producer that is built when it is needed and thrown away after any failure.
+
+    durable: idempotent, acknowledged by all replicas in sync; else by the leader alone. batch_bytes: of
+    messages that are sent as one. timeout_s: for one `send` as a whole.
+    """
+
+    def __init__(
+        self,
+        access: BrokerAccess,
+        *,
+        timeout_s: float,
+        durable: bool = True,
+        batch_bytes: int = 917_504,
+        request_bytes: int = 1_048_576,
+    ) -> None:
+        self._arguments: dict[str, Any] = access.client_arguments() | {
+            "enable_idempotence": durable,
+            "acks": "all" if durable else 1,
+            "max_batch_size": batch_bytes,
+            "max_request_size": request_bytes,
+            "request_timeout_ms": int(timeout_s * 1e3),
+        }
+        self._timeout_s = timeout_s
+        self._client: AIOKafkaProducer | None = None
+        self._sent: list[asyncio.Future[Any]] = []
+
+    async def send(self, messages: dict[tuple[str, bytes | None], list[Message]]) -> None:
+        """Send messages by (topic, key) and wait until all are acknowledged. One call at a time.
+
+        What goes to one partition is one batch, which the broker takes whole or not at all, or several, each
+        sent after the acknowledgement of the one before: what is sent again after a failure may be there
+        twice, but never in another order. Raises CLIENT_ERRORS, TOO_LARGE among them.
+        """
+        self._sent = []
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                client = await self._ready()
+                chains = await self._batches(client, messages)
+                outcomes = await asyncio.gather(
+                    *(self._send_chain(client, place, chain) for place, chain in chains.items()),
+                    return_exceptions=True,
+                )
+            failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+            for failure in sorted(failures, key=lambda failure: not isinstance(failure, TOO_LARGE)):
+                raise failure
+        except CLIENT_ERRORS:
+            await self.discard()
+            raise
+
+    async def _ready(self) -> AIOKafkaProducer:
+        if self._client is None:
+            self._client = AIOKafkaProducer(**self._arguments)
+            await self._client.start()
+        return self._client
+
+    async def _batches(
+        self, client: AIOKafkaProducer, messages: dict[tuple[str, bytes | None], list[Message]]
+    ) -> dict[tuple[str, int], list[Any]]:
+        chains: dict[tuple[str, int], list[Any]] = {}
+        for (topic, key), items in messages.items():
+            partitions = sorted(await client.partitions_for(topic))
+            chain = chains.setdefault((topic, _partition(key, partitions, partitions)), [])
+            for value, headers in items:
+                if chain and chain[-1].append(timestamp=None, key=key, value=value, headers=headers):
+                    continue
+                chain.append(client.create_batch())
+                if chain[-1].append(timestamp=None, key=key, value=value, headers=headers) is None:
+                    raise MessageSizeTooLargeError(f"message of {len(value)} octets")
+        return chains
+
+    async def _send_chain(self, client: AIOKafkaProducer, place: tuple[str, int], chain: list[Any]) -> None:
+        topic, partition = place
+        for batch in chain:
+            acknowledged = await client.send_batch(batch, topic, partition=partition)
+            self._sent.append(acknowledged)
+            # A future that is cancelled under the client's sender breaks it before it is ended in order.
+            await asyncio.shield(acknowledged)
+
+    async def discard(self) -> None:
+        """Throw the client away, without waiting for what it could not send. Idempotent."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        with contextlib.suppress(*CLIENT_ERRORS):
+            async with asyncio.timeout(2.0 * self._timeout_s):
+                # `stop` alone waits for unsent batches, which an idempotent client never gives up.
+                await client._sender.close()
+                for future in self._sent:
+                    future.cancel()
+                await client.stop()
