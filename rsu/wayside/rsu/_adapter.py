@@ -27,7 +27,10 @@ _TICK_S = 0.25
 
 
 class DeviceStatus(msgspec.Struct, frozen=True):
-    """A device at a glance. last_heard_s: age of its last sign of life, None when it never gave one."""
+    """A device at a glance. last_heard_s: age of its last sign of life, None when it never gave one.
+
+    clock_offset_ms: its clock ahead of this host's, None where its interface tells no time.
+    """
 
     device_id: str
     vendor: str
@@ -37,6 +40,7 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     received: int
     refused: int
     waiting: int
+    clock_offset_ms: float | None = None
 
 
 class Adapter(abc.ABC):
@@ -84,6 +88,7 @@ class Adapter(abc.ABC):
         self._is_lost = asyncio.Event()
         self._tried = asyncio.Event()
         self._heard_mono: MonoNs | None = None
+        self._ailment = ""
         self._sent = 0
         self._received = 0
         self._refused = 0
@@ -143,7 +148,12 @@ class Adapter(abc.ABC):
         )
         capabilities = self._capabilities()
         delivery = Delivery(
-            self.clock, addressed, ttl_ms=ttl_ms, priority=priority, key=key, ack=capabilities.ack
+            self.clock,
+            addressed,
+            ttl_ms=ttl_ms,
+            priority=priority,
+            key=key,
+            ack=capabilities.ack_of(addressed.message),
         )
         try:
             if self.state is DeviceState.RETIRED:
@@ -213,6 +223,7 @@ class Adapter(abc.ABC):
             received=self._received,
             refused=self._refused,
             waiting=len(self._queue),
+            clock_offset_ms=self._clock_offset_ms(),
         )
 
     # --- what a vendor fills in -----------------------------------------------------------------------
@@ -237,12 +248,28 @@ class Adapter(abc.ABC):
         """Take a sent message off the device; False where that is not possible."""
         return False
 
+    def _liveness_s(self) -> float:
+        """Silence after which an ONLINE device is OFFLINE."""
+        return self.config.liveness_s
+
+    def _clock_offset_ms(self) -> float | None:
+        """The device's clock ahead of this host's; None where its interface tells no time."""
+        return None
+
     # --- what a vendor calls --------------------------------------------------------------------------
 
     def _heard(self) -> None:
         """The device gave a sign of life."""
         self._heard_mono = self.clock.mono()
         if self.state in (DeviceState.CONNECTING, DeviceState.OFFLINE):
+            self._set_state(DeviceState.DEGRADED if self._ailment else DeviceState.ONLINE)
+
+    def _ails(self, what: str) -> None:
+        """The device has a fault of its own; empty: it is well. Between ONLINE and DEGRADED only."""
+        self._ailment = what
+        if self.state is DeviceState.ONLINE and what:
+            self._set_state(DeviceState.DEGRADED, detail=what)
+        elif self.state is DeviceState.DEGRADED and not what:
             self._set_state(DeviceState.ONLINE)
 
     def _admit(self) -> bool:
@@ -365,18 +392,18 @@ class Adapter(abc.ABC):
                 else:
                     self._end(delivery, RsuReason.OFFLINE, "no way to the device before its time was over")
             heard = self._heard_mono
-            if heard is not None and now - heard > self.config.liveness_s * 1e9:
+            if heard is not None and now - heard > self._liveness_s() * 1e9:
                 self._silent(None)
 
     def _silent(self, error: RsuError | None) -> None:
         if self.state in (DeviceState.ONLINE, DeviceState.DEGRADED):
             self._set_state(DeviceState.OFFLINE, error)
 
-    def _set_state(self, state: DeviceState, error: RsuError | None = None) -> None:
+    def _set_state(self, state: DeviceState, error: RsuError | None = None, detail: str = "") -> None:
         if state is self.state:
             return
         previous, self.state = self.state, state
-        detail = "" if error is None else str(error)
+        detail = detail if error is None else str(error)
         _log.info("%s: %s, was %s %s", self.device_id, state, previous, detail)
         self._up.put(
             DeviceEvent(

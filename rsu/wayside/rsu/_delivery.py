@@ -35,7 +35,8 @@ class Delivery:
     """One message on its way to one device. Read it; only its adapter changes it.
 
     sent_utc_ns: when it left this host, else None. transport_ack: broker or peer took it. reason, detail:
-    why it ended, where something was refused. expires_mono_ns: no sending from then on.
+    why it ended, where something was refused. expires_mono_ns: no sending from then on. lost_fields: what
+    the vendor's form has no room for.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Delivery:
         self.detail = ""
         self.sent_utc_ns: UtcNs | None = None
         self.transport_ack = False
+        self.lost_fields: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -15,6 +15,10 @@ from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.rsu._states import DeliveryState
 
 
+# A message that the device keeps and that failed is not tried again before this. Own.
+_AGAIN_NS = 10_000_000_000
+
+
 class Area(msgspec.Struct, frozen=True):
     """A circle on the ground; devices whose surveyed place lies in it are meant."""
 
@@ -92,7 +96,8 @@ class Distribution:
         message: one envelope, or the same content in several dialects: each device gets the first that it
         speaks. key: identity of the content, such as an event or intersection with its kind: the same
         octets under the same key are not sent to a device again while their record stands and its time is
-        not over; other octets under it take the place of what still waits. An unknown device id raises
+        not over; other octets under it take the place of what still waits. What a device stores by itself is
+        sent once, and again when it failed 10 s ago or more. An unknown device id raises
         RsuError CONFIG before anything is sent.
         """
         alternatives = [message] if isinstance(message, Envelope) else list(message)
@@ -135,21 +140,26 @@ class Distribution:
         spoken = adapter.capabilities.dialects
         envelope = next((e for e in alternatives if e.dialect in spoken), alternatives[0])
         identity = (device_id, envelope.message, key)
+        stored = envelope.message in adapter.capabilities.stores
         if key:
             before = self._by_key.get(identity)
-            if before is not None and self._stands(before, envelope):
+            if before is not None and self._stands(before, envelope, stored):
                 self._counters.count("rsu_repeated", envelope.message)
                 return before
         delivery = adapter.send(envelope, ttl_ms=ttl_ms, priority=priority, key=key)
         self._remember(delivery)
-        if key and not delivery.ended:
+        if key and (stored or not delivery.ended):
             self._by_key[identity] = delivery
         return delivery
 
-    def _stands(self, before: Delivery, envelope: Envelope) -> bool:
-        if before.ended or before.expires_mono_ns <= self._clock.mono():
-            return False
-        return before.envelope.uper == envelope.uper and before.envelope.dialect == envelope.dialect
+    def _stands(self, before: Delivery, envelope: Envelope, stored: bool) -> bool:
+        now = self._clock.mono()
+        if stored:
+            stands = not before.ended or now - before.created_mono_ns < _AGAIN_NS
+        else:
+            stands = not before.ended and before.expires_mono_ns > now
+        same = before.envelope.uper == envelope.uper and before.envelope.dialect == envelope.dialect
+        return stands and same
 
     def _remember(self, delivery: Delivery) -> None:
         self._records[delivery.delivery_id] = delivery

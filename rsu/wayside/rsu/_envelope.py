@@ -51,13 +51,17 @@ class Flags(msgspec.Struct, frozen=True):
 
     header_searched: no header fitted, the frame was searched for. trailing_bytes: octets behind the frame
     that belong to nothing. type_mismatch: it came where another message was expected (port or topic).
-    psid_mismatch: its PSID is not the one configured for this message.
+    psid_mismatch: its PSID is not the one configured for this message. transcoded: it came as something
+    other than UPER. unit_guessed: a value's unit was told by its size. clock_skew: the device's clock is off.
     """
 
     header_searched: bool = False
     trailing_bytes: int = 0
     type_mismatch: bool = False
     psid_mismatch: bool = False
+    transcoded: bool = False
+    unit_guessed: bool = False
+    clock_skew: bool = False
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +70,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     message: name in its dialect ("MAP"). uper: the whole MessageFrame, exactly its own octets, or None
     where the vendor carries no UPER. value: decoded wire value (see `wayside.asn1`), or None. psid: plain
     number, not P-encoded. form: what stood around the frame (see `radio.Form`), empty when down.
-    utc_ns, mono_ns: arrival when up, creation when down.
+    utc_ns, mono_ns: arrival when up, creation when down. device_utc_ns: the device's own stamp, or None.
+    lost_fields, defaulted_fields: of a transcoded message, what the frame has no room for, and what the
+    vendor's form does not say and the frame demands.
     """
 
     msg_uid: str
@@ -86,6 +92,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     tx: Tx = Tx()
     security: Security = Security()
     flags: Flags = Flags()
+    device_utc_ns: UtcNs | None = None
+    lost_fields: tuple[str, ...] = ()
+    defaulted_fields: tuple[str, ...] = ()
 
 
 class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):

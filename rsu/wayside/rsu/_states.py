@@ -76,7 +76,8 @@ class DeviceState(StrEnum):
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What one device can do; `probe` may narrow what its vendor's record promises.
 
-    down, up: message names. dialects: wire formats it takes. ack: ceiling of delivery states.
+    down, up: message names. dialects: wire formats it takes. ack: ceiling of delivery states; ack_by_message:
+    where a message's differs. stores: messages that the device keeps and repeats by itself: sent once.
     max_bytes: largest UPER frame by message name, `*` for the others. liveness: how silence is noticed.
     sends_per_s: what its interface bears. can_revoke: sent messages can be withdrawn on the device.
     verbs: of configure, query, command those that do something.
@@ -86,11 +87,17 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     up: frozenset[str]
     dialects: tuple[str, ...]
     ack: AckLevel
+    ack_by_message: dict[str, AckLevel] = {}
+    stores: frozenset[str] = frozenset()
     max_bytes: dict[str, int]
     liveness: str
     sends_per_s: float
     can_revoke: bool = False
     verbs: frozenset[str] = frozenset()
+
+    def ack_of(self, message: str) -> AckLevel:
+        """The most that can be confirmed of a message."""
+        return self.ack_by_message.get(message, self.ack)
 
     def limit_bytes(self, message: str) -> int:
         """Largest UPER frame of a message, octets."""
