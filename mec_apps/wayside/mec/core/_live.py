@@ -8,8 +8,17 @@ from wayside.clock import MonoNs, UtcNs
 from wayside.geo import heading_from_yaw
 from wayside.mec.sensors import SensorStatus
 from wayside.mec.site import Site
-from wayside.mec.world import SignalKey, SignalNow, World
-from wayside.records import EventRecord, LiveEvent, LiveParticipant, LiveRsu, LiveSensor, LiveSignal, LiveView
+from wayside.mec.world import SignalKey, SignalNow, StandingSign, World
+from wayside.records import (
+    EventRecord,
+    LiveEvent,
+    LiveParticipant,
+    LiveRsu,
+    LiveSensor,
+    LiveSign,
+    LiveSignal,
+    LiveView,
+)
 from wayside.rsu import Adapter
 
 # The map shows a light as a driver sees it.
@@ -28,6 +37,8 @@ _COLOUR = {
     Light.UNAVAILABLE: "unknown",
 }
 _EXISTS = 0.5
+_NAME = 128
+_TEXT = 256
 
 
 def lanes_of_groups(geometry: RoadGeometry) -> dict[SignalKey, tuple[str, ...]]:
@@ -50,7 +61,7 @@ def live_view(
     lanes: Mapping[SignalKey, tuple[str, ...]],
     sensors: Iterable[LiveSensor] = (),
 ) -> LiveView:
-    """What the map shows of a world: participants, signals, units, sensors and open events."""
+    """What the map shows of a world: participants, signals, units, sensors, signs and open events."""
     return LiveView(
         site=site,
         utc_ns=world.now,
@@ -60,6 +71,7 @@ def live_view(
         rsus=tuple(_rsu(adapter, world.mono) for adapter in rsus.values()),
         events=tuple(_event(event) for event in events),
         sensors=tuple(sensors),
+        signs=tuple(_sign(sign, world) for sign in world.signs),
     )
 
 
@@ -123,6 +135,20 @@ def _rsu(adapter: Adapter, now: MonoNs) -> LiveRsu:
         last_heard_s=status.last_heard_s,
         sent=status.sent,
         received=status.received,
+    )
+
+
+def _sign(sign: StandingSign, world: World) -> LiveSign:
+    post = sign.post
+    lat_deg, lon_deg = world.plane.to_lat_lon(sign.x_m, sign.y_m)
+    return LiveSign(
+        sign_id=post.sign_id[:_NAME],
+        code=post.code or 0,
+        text=post.text[:_TEXT],
+        speed_limit_mps=post.speed_limit_mps,
+        lat_deg=lat_deg,
+        lon_deg=lon_deg,
+        source=post.source.value,
     )
 
 
