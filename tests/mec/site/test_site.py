@@ -47,6 +47,10 @@ rsus:
     lat: 38.9812
     lon: 117.3516
     config: {host: 127.0.0.1, port: 1516}
+signs:
+  - {id: limit-40, code: 85, speed_limit_kmh: 40, lat: 38.98105, lon: 117.3500, lanes: [12-11201/1],
+     valid_from: "2026-01-01T00:00:00+08:00"}
+  - {id: school, code: 242, lat: 38.98106, lon: 117.3500}
 signals:
   - {intersection: 12-11201, source: tscbm, vehicle: {2: 2, 4: 4}, pedestrian: {2: 12}}
 apps:
@@ -96,7 +100,10 @@ def test_a_good_file_gives_every_part_what_it_needs(folder: Path, monkeypatch: p
     (source,) = site.signal_sources()
     assert (source.intersection, source.vehicle, source.pedestrian) == ("12-11201", {2: 2, 4: 4}, {2: 12})
     assert site.devices["rsu-1"].device_id == "rsu-1"
-    assert set(site.parameters) == {"vrucw", "rlvw"}
+    assert {"vrucw", "rlvw"} < set(site.parameters) and "hlw" not in site.parameters
+    limit, school = site.model.signs
+    assert (limit.speed_limit_kmh, limit.lanes, school.code) == (40.0, ("12-11201/1",), 242)
+    assert limit.valid_from is not None and limit.valid_from.timestamp() == 1_767_196_800.0
     assert site.parameters["vrucw"].horizon_s == 4.0  # type: ignore[attr-defined]
     assert site.endpoint("link") == ("127.0.0.1", 47_010)
     assert [str(i.id) for i in site.road_map.intersections] == ["12-11201"]
@@ -164,8 +171,24 @@ def change(old: str, new: str) -> str:
             "rsus[0].vendor",
             marks=pytest.mark.drops(R.UNKNOWN_NAME),
         ),
-        (change("12-11201", "12-11202"), R.UNKNOWN_NAME, "12-11202", "signals[0].intersection"),
+        (
+            change("intersection: 12-11201", "intersection: 12-11202"),
+            R.UNKNOWN_NAME,
+            "12-11202",
+            "signals[0].intersection",
+        ),
         (change("hlw: {", "hwl: {"), R.UNKNOWN_NAME, "hwl", "apps.hwl"),
+        (change("id: school", "id: limit-40"), R.BAD_VALUE, "242", "signs[1].id"),
+        (change("[12-11201/1]", "[12-11201/99]"), R.UNKNOWN_NAME, "limit-40", "signs[0].lanes[0]"),
+        (change("38.98106", "38.99106"), R.BAD_VALUE, "242", "signs[1]"),
+        (
+            change("speed_limit_kmh: 40", "speed_limit_kmh: 400"),
+            R.BAD_VALUE,
+            "limit-40",
+            "signs[0].speed_limit_kmh",
+        ),
+        (change("code: 242, ", ""), R.BAD_VALUE, "school", "signs[1]"),
+        (change("T00:00:00+08:00", "T00:00:00"), R.BAD_VALUE, "2026-01-01T", "signs[0].valid_from"),
         (change("horizon_s", "horizont_s"), R.UNKNOWN_NAME, "horizont_s", "apps.vrucw.parameters.horizont_s"),
         (change("4.0", "-4.0"), R.BAD_VALUE, "-4.0", "apps.vrucw.parameters.horizon_s"),
         (change("j2735-2024}", "j2735-2099}"), R.UNKNOWN_NAME, "2099", "maps[0].dialect"),

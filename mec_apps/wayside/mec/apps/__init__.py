@@ -19,8 +19,13 @@ from wayside.mec.apps._contract import (
 from wayside.mec.apps._kinematics import CANNOT_STOP, required_deceleration, stopping_distance
 from wayside.mec.apps._latch import trigger_of
 from wayside.mec.apps._ways import OnWay, Way, Ways
+from wayside.mec.apps.glosa import Glosa, GlosaParameters, SpeedWindow, speed_window
 from wayside.mec.apps.hlw import Hlw, HlwParameters
+from wayside.mec.apps.icw import Icw, IcwParameters
+from wayside.mec.apps.ivs import Ivs, IvsParameters
 from wayside.mec.apps.rlvw import Rlvw, RlvwParameters
+from wayside.mec.apps.slw import Slw, SlwParameters
+from wayside.mec.apps.tjw import Tjw, TjwParameters
 from wayside.mec.apps.vrucw import Vrucw, VrucwParameters
 
 __all__ = [
@@ -29,15 +34,26 @@ __all__ = [
     "App",
     "Concern",
     "Corridor",
+    "Glosa",
+    "GlosaParameters",
     "HazardReport",
     "Hlw",
     "HlwParameters",
+    "Icw",
+    "IcwParameters",
+    "Ivs",
+    "IvsParameters",
     "OnWay",
     "Output",
     "Parameter",
     "Parameters",
     "Rlvw",
     "RlvwParameters",
+    "Slw",
+    "SlwParameters",
+    "SpeedWindow",
+    "Tjw",
+    "TjwParameters",
     "Trigger",
     "Vrucw",
     "VrucwParameters",
@@ -46,6 +62,7 @@ __all__ = [
     "choice",
     "declared",
     "required_deceleration",
+    "speed_window",
     "stated",
     "stopping_distance",
     "trigger_of",

@@ -10,7 +10,7 @@ import msgspec
 from wayside.asn1.geometry import RoadGeometry
 from wayside.asn1.messages import ObjectSource, Position
 from wayside.clock import Clock, MonoNs
-from wayside.mec.apps import App, HazardReport, Hlw, Output, Rlvw, Vrucw
+from wayside.mec.apps import App, Glosa, HazardReport, Hlw, Ivs, Output, Rlvw, Slw, Tjw, Vrucw
 from wayside.mec.core._claims import Claims
 from wayside.mec.core._inputs import RadioInputs
 from wayside.mec.core._receipts import DeliveredWarning, ReceiptBook
@@ -25,7 +25,15 @@ from wayside.observe import Containment, Counters
 from wayside.records import EventRecord, EventState
 from wayside.rsu import Envelope
 
-APPS: dict[str, type[Any]] = {"vrucw": Vrucw, "rlvw": Rlvw, "hlw": Hlw}
+APPS: dict[str, type[Any]] = {
+    "glosa": Glosa,
+    "hlw": Hlw,
+    "ivs": Ivs,
+    "rlvw": Rlvw,
+    "slw": Slw,
+    "tjw": Tjw,
+    "vrucw": Vrucw,
+}
 _SOURCES = {"camera": ObjectSource.CAMERA, "radar": ObjectSource.RADAR, "lidar": ObjectSource.LIDAR}
 _DEFAULT_DIALECT = "csae53-2020"
 # Beyond any sensor's period: dangers that stand are looked at again although nothing has arrived.

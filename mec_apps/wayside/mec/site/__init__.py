@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from wayside.mec.site._load import load_site, project_apps
-from wayside.mec.site._models import Secret, SiteModel
+from wayside.mec.site._models import Secret, Sign, SiteModel
 from wayside.mec.site._reasons import SiteError, SiteProblem, SiteReason
 from wayside.mec.site._site import Site
 
 __all__ = [
     "Secret",
+    "Sign",
     "Site",
     "SiteError",
     "SiteModel",

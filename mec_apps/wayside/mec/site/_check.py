@@ -10,8 +10,10 @@ import msgspec
 from pydantic import ValidationError
 
 from wayside.asn1 import dialects
+from wayside.asn1.geometry import RoadGeometry
 from wayside.asn1.messages import Intersection, RoadMap
 from wayside.asn1.translate import DIALECTS
+from wayside.geo import LocalPlane
 from wayside.mec.site._exposure import is_loopback
 from wayside.mec.site._maps import MapError, read_road_map
 from wayside.mec.site._models import Secret, SiteModel, split_endpoint
@@ -132,6 +134,23 @@ class Checks:
                     ("signals", n, "intersection"), signal.intersection, sorted(found), "intersection"
                 )
         return RoadMap(0, tuple(found.values()))
+
+    def check_signs(self, road_map: RoadMap) -> None:
+        """Signs have an id of their own, and lie on lanes that the maps have."""
+        from wayside.mec.world import Roads, is_placed, post_of
+
+        model = self._model
+        self._unique("signs", [sign.id for sign in model.signs], "id")
+        if not model.signs or not road_map.intersections:
+            return
+        geometry = RoadGeometry.from_map(road_map, LocalPlane(model.origin.lat, model.origin.lon))
+        roads, names = Roads(geometry), [str(key) for key in geometry.lanes]
+        for n, sign in enumerate(model.signs):
+            at = ("signs", n)
+            known = [self._known((*at, "lanes", i), lane, names, "lane") for i, lane in enumerate(sign.lanes)]
+            if all(known) and not is_placed(roads, post_of(sign, geometry)):
+                what = f"no lane lies within {sign.radius_m:g} m of it in its direction"
+                self._add(SiteReason.BAD_VALUE, at, what, "correct lat, lon, heading_deg or name its lanes")
 
     def check_rsus(self, vendors: Mapping[str, VendorInfo]) -> dict[str, DeviceConfig]:
         """Configuration of each roadside unit, read by its vendor."""

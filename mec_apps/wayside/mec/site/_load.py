@@ -60,6 +60,7 @@ def load_site(
     checks.check_numbers_and_names()
     checks.check_signals()
     road_map = checks.check_maps()
+    checks.check_signs(road_map)
     devices = checks.check_rsus(rsu_vendors() if known_vendors is None else known_vendors)
     parameters = checks.check_apps(project_apps() if apps is None else apps)
     problems.extend(checks.problems)
@@ -70,9 +71,17 @@ def load_site(
 
 def project_apps() -> dict[str, type[Parameters]]:
     """Parameters of the project's apps, by the apps' names."""
-    from wayside.mec.apps import HlwParameters, RlvwParameters, VrucwParameters
+    from wayside.mec import apps
 
-    return {"hlw": HlwParameters, "rlvw": RlvwParameters, "vrucw": VrucwParameters}
+    return {
+        "glosa": apps.GlosaParameters,
+        "hlw": apps.HlwParameters,
+        "ivs": apps.IvsParameters,
+        "rlvw": apps.RlvwParameters,
+        "slw": apps.SlwParameters,
+        "tjw": apps.TjwParameters,
+        "vrucw": apps.VrucwParameters,
+    }
 
 
 def _text(file: Path) -> str:

@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -150,6 +150,47 @@ class Signal(Model):
     max_age_ms: Annotated[float, Field(ge=50.0, le=10_000.0)] = 500.0
 
 
+class SignPoint(Model):
+    """A point of a sign's path, WGS-84 degrees."""
+
+    lat: Latitude
+    lon: Longitude
+
+
+class Sign(Model):
+    """A traffic sign of the site.
+
+    code: row of the index of GB 5768.2-2009 (85: speed limit), 0 for text only. lat, lon: where it stands.
+    heading_deg: of the traffic that it faces, clockwise from north; None: that of the nearest lane. radius_m:
+    how far from it its lanes lie; of a path, half its width. lanes: lanes that it is for, as the map names
+    them; path: or the way along which it holds. valid_from, valid_until: with zone; None is open.
+    """
+
+    id: Identifier
+    code: Annotated[int, Field(ge=0, le=65_535)] = 0
+    text: Annotated[str, Field(max_length=256)] = ""
+    speed_limit_kmh: Annotated[float, Field(ge=5.0, le=200.0)] | None = None
+    lat: Latitude
+    lon: Longitude
+    heading_deg: Annotated[float, Field(ge=0.0, lt=360.0)] | None = None
+    radius_m: Annotated[float, Field(ge=1.0, le=100.0)] = 15.0
+    lanes: Annotated[tuple[str, ...], Field(max_length=32)] = ()
+    path: Annotated[tuple[SignPoint, ...], Field(max_length=32)] = ()
+    valid_from: AwareDatetime | None = None
+    valid_until: AwareDatetime | None = None
+    priority: Annotated[int, Field(ge=0, le=7)] = 3
+
+    @model_validator(mode="after")
+    def _whole(self) -> Sign:
+        if not self.code and not self.text and self.speed_limit_kmh is None:
+            raise PydanticCustomError("says_nothing", "a sign needs code, text or speed_limit_kmh")
+        if len(self.path) == 1:
+            raise PydanticCustomError("short_path", "a path needs two points")
+        if self.valid_from and self.valid_until and self.valid_until <= self.valid_from:
+            raise PydanticCustomError("no_time", "valid_until is not after valid_from")
+        return self
+
+
 class AppEntry(Model):
     """An app. parameters: those that differ from its declared defaults."""
 
@@ -270,6 +311,7 @@ class SiteModel(Model):
     listen: Listen = Listen()
     rsus: Annotated[tuple[Rsu, ...], Field(max_length=256)] = ()
     signals: Annotated[tuple[Signal, ...], Field(max_length=64)] = ()
+    signs: Annotated[tuple[Sign, ...], Field(max_length=128)] = ()
     apps: dict[str, AppEntry] = {}
     fusion: Fusion = Fusion()
     link: Link = Link()

@@ -9,7 +9,15 @@ from wayside.mec.world._model import WorldModel
 from wayside.mec.world._reasons import SignError, WorldReason
 from wayside.mec.world._roads import LanePart, OnLane, Roads
 from wayside.mec.world._sign_places import LaneStretch
-from wayside.mec.world._signs import SPEED_LIMIT_SIGN, SignBook, SignPost, SignSource, StandingSign
+from wayside.mec.world._signs import (
+    SPEED_LIMIT_SIGN,
+    SignBook,
+    SignPost,
+    SignSource,
+    StandingSign,
+    is_placed,
+    post_of,
+)
 from wayside.mec.world._snapshot import ReportedHazard, TrackTable, TrackView, World
 
 __all__ = [
@@ -34,4 +42,6 @@ __all__ = [
     "World",
     "WorldModel",
     "WorldReason",
+    "is_placed",
+    "post_of",
 ]

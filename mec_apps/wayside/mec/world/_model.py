@@ -15,7 +15,7 @@ from wayside.mec.signals import SignalBoard
 from wayside.mec.site import Site
 from wayside.mec.world._hazards import HazardBook
 from wayside.mec.world._roads import Roads
-from wayside.mec.world._signs import SignBook
+from wayside.mec.world._signs import SignBook, post_of
 from wayside.mec.world._snapshot import TrackTable, TrackView, World
 from wayside.observe import Counters
 
@@ -55,6 +55,8 @@ class WorldModel:
         self._signals = SignalBoard(site.signal_sources(), clock, counters)
         self._hazards = HazardBook(counters)
         self.signs = SignBook(Roads(geometry), counters)
+        for sign in site.model.signs:
+            self.signs.post(post_of(sign, geometry))
 
     def on_scan(self, scan: Scan) -> bool:
         """Take a scan of one of the site's sensors; False when it came too late to be used."""

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 
-from wayside.asn1.geometry import LaneKey
+from wayside.asn1.geometry import LaneKey, RoadGeometry
 from wayside.asn1.messages import LinkRef, Path, Position, RoadEvents, RoadSign
 from wayside.clock import MonoNs, UtcNs
+from wayside.mec.site import Sign
 from wayside.mec.world._reasons import SignError, WorldReason
 from wayside.mec.world._roads import Roads
-from wayside.mec.world._sign_places import LaneStretch, place_sign
+from wayside.mec.world._sign_places import LaneStretch, SignPlace, place_sign
 from wayside.observe import Counters
 
 MAX_POSTED = 256
@@ -70,6 +72,32 @@ class StandingSign(NamedTuple):
     y_m: float
     stretches: tuple[LaneStretch, ...]
     trace_id: str = ""
+
+
+def post_of(sign: Sign, geometry: RoadGeometry) -> SignPost:
+    """A sign of the site file; a lane that the map lacks is left out."""
+    lanes = {str(key): key for key in geometry.lanes}
+    points = tuple(Position(point.lat, point.lon) for point in sign.path)
+    return SignPost(
+        sign_id=sign.id,
+        source=SignSource.SITE,
+        code=sign.code,
+        text=sign.text,
+        speed_limit_mps=None if sign.speed_limit_kmh is None else sign.speed_limit_kmh / 3.6,
+        position=Position(sign.lat, sign.lon),
+        heading_deg=sign.heading_deg,
+        radius_m=sign.radius_m,
+        lanes=tuple(lanes[name] for name in sign.lanes if name in lanes),
+        paths=(Path(points, sign.radius_m),) if points else (),
+        from_utc=_utc(sign.valid_from),
+        until_utc=_utc(sign.valid_until),
+        priority=sign.priority,
+    )
+
+
+def is_placed(roads: Roads, post: SignPost) -> bool:
+    """Whether the map has a lane that a sign is for."""
+    return _place(roads, post) is not None
 
 
 class _Kept(msgspec.Struct):
@@ -177,16 +205,7 @@ class SignBook:
         )
 
     def _placed(self, post: SignPost, trace_id: str = "") -> StandingSign | None:
-        placed = place_sign(
-            self._roads,
-            position=post.position,
-            heading_deg=post.heading_deg,
-            radius_m=post.radius_m,
-            lanes=post.lanes,
-            links=post.links,
-            paths=post.paths,
-            to_lane_end=post.speed_limit_mps is not None,
-        )
+        placed = _place(self._roads, post)
         return None if placed is None else StandingSign(post, *placed, trace_id)
 
     def _has_room(self, arrived: MonoNs) -> bool:
@@ -201,6 +220,23 @@ class SignBook:
     def _refused(self, reason: WorldReason, sign: SignPost, what: str) -> SignError:
         self._counters.drop(reason)
         return SignError(reason, what, where=f"sign {sign.sign_id}")
+
+
+def _place(roads: Roads, post: SignPost) -> SignPlace | None:
+    return place_sign(
+        roads,
+        position=post.position,
+        heading_deg=post.heading_deg,
+        radius_m=post.radius_m,
+        lanes=post.lanes,
+        links=post.links,
+        paths=post.paths,
+        to_lane_end=post.speed_limit_mps is not None,
+    )
+
+
+def _utc(moment: datetime | None) -> UtcNs | None:
+    return None if moment is None else UtcNs(round(moment.timestamp() * 1e3) * 1_000_000)
 
 
 def _identity(message: RoadEvents, sign: RoadSign) -> str:
