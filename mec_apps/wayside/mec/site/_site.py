@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wayside.asn1.messages import RoadMap
+from wayside.broker import BrokerAccess
 from wayside.geo import LocalPlane, yaw_from_heading
 from wayside.mec.fusion import SensorView, TrackerSettings, VehicleSettings
 from wayside.mec.sensors import DEFAULT_STD_M, SensorPose, SensorSpec
@@ -16,7 +17,6 @@ from wayside.mec.site._models import Secret, SiteModel, split_endpoint
 from wayside.mec.site._reasons import SiteError, SiteProblem, SiteReason
 from wayside.mec.site._secrets import SecretError, read_secret
 from wayside.mec.site._tls import client_context, server_context
-from wayside.records import BrokerAccess
 
 if TYPE_CHECKING:
     from wayside.mec.apps import Parameters

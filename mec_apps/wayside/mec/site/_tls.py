@@ -4,9 +4,9 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from wayside.broker import broker_tls
 from wayside.mec.site._models import KafkaTls, Tls
 from wayside.mec.site._reasons import SiteProblem, SiteReason
-from wayside.records import broker_tls
 
 
 def server_context(tls: Tls, folder: Path) -> ssl.SSLContext | SiteProblem:
