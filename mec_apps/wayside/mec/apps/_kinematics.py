@@ -23,20 +23,40 @@ def required_deceleration(speed_mps: float, distance_m: float, reaction_s: float
     return speed_mps * speed_mps / (2.0 * left_m) if left_m > 0.0 else CANNOT_STOP
 
 
+def reaction_of(
+    speed_mps: float, accel_mps2: float, reaction_s: float, slow_mps: float, slow_reaction_s: float
+) -> float:
+    """Reaction time, s, of a driver: none for one who brakes already, a shorter one up to `slow_mps`, where
+    his foot is over the brake."""
+    if accel_mps2 <= -1.0:
+        return 0.0
+    return slow_reaction_s if speed_mps <= slow_mps else reaction_s
+
+
+def needed_deceleration(speed_mps: float, accel_mps2: float, distance_m: float, reaction_s: float) -> float:
+    """As `required_deceleration`, for a driver who goes on speeding up until he reacts."""
+    if accel_mps2 <= 0.0:
+        return required_deceleration(speed_mps, distance_m, reaction_s)
+    gone_m = speed_mps * reaction_s + 0.5 * accel_mps2 * reaction_s**2
+    return required_deceleration(speed_mps + accel_mps2 * reaction_s, distance_m - gone_m, 0.0)
+
+
 def stopping_distance(speed_mps: float, deceleration_mps2: float, reaction_s: float) -> float:
     """Way, m, that a vehicle needs to stop at a constant deceleration after the reaction time."""
     return speed_mps * reaction_s + speed_mps * speed_mps / (2.0 * deceleration_mps2)
 
 
-def travelled(speed_mps: Floats, accel_mps2: Floats, times_s: Floats) -> Floats:
-    """Way, m, of shape (n, t): constant acceleration, or constant speed where it is 0; nobody backs up.
+def travelled(speed_mps: Floats, accel_mps2: Floats, times_s: Floats, accel_s: float = math.inf) -> Floats:
+    """Way, m, of shape (n, t): constant acceleration for `accel_s` and constant speed after that, or
+    constant speed where it is 0; nobody backs up.
 
     speed_mps, accel_mps2: shape (n,), speed ≥ 0. times_s: shape (t,).
     """
     braking = accel_mps2 < 0.0
     stop_s = np.where(braking, speed_mps / np.where(braking, -accel_mps2, 1.0), np.inf)
     t = np.minimum(times_s[None, :], stop_s[:, None])
-    out: Floats = speed_mps[:, None] * t + 0.5 * accel_mps2[:, None] * t * t
+    burst = np.minimum(t, accel_s)
+    out: Floats = speed_mps[:, None] * t + accel_mps2[:, None] * burst * (t - 0.5 * burst)
     return out
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -55,12 +56,13 @@ class Meeting(NamedTuple):
     overlaps: bool
 
 
-def predict(guesses: Sequence[Hypothesis], times_s: Floats) -> Predicted:
-    """Poses of all hypotheses: constant speed or acceleration, straight, on a circle, or along a way."""
+def predict(guesses: Sequence[Hypothesis], times_s: Floats, *, accel_s: float = math.inf) -> Predicted:
+    """Poses of all hypotheses: constant speed or, for `accel_s`, acceleration; straight, on a circle, or
+    along a way."""
     n = len(guesses)
     speed = np.array([g.view.speed_mps for g in guesses])
     accel = np.clip(np.array([g.accel_mps2 for g in guesses]), -_HARDEST_MPS2, _HARDEST_MPS2)
-    way = travelled(speed, accel, times_s)
+    way = travelled(speed, accel, times_s, accel_s)
     x, y, yaw = (np.empty_like(way) for _ in range(3))
     by_way: dict[int, tuple[Way, list[int]]] = {}
     free: list[int] = []

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from wayside.asn1.geometry import Movement
 from wayside.asn1.messages import Light, Maneuver
-from wayside.mec.world import SignalNow, World
+from wayside.mec.apps._kinematics import required_deceleration
+from wayside.mec.apps._ways import OnWay, signal_key
+from wayside.mec.world import SignalNow, TrackView, World
 
 RED = frozenset({Light.RED, Light.RED_YELLOW})
 YELLOW = frozenset({Light.YELLOW, Light.PERMISSIVE_YELLOW, Light.PROTECTED_YELLOW})
@@ -38,3 +40,31 @@ def red_at(
     if state.light in GREEN and known and state.max_end is not None:
         return state.max_end + round(yellow_s * 1e9) <= then
     return False
+
+
+def stops_at_red(
+    world: World,
+    on: OnWay,
+    view: TrackView,
+    reaction_s: float,
+    *,
+    most_decel_mps2: float,
+    over_line_m: float,
+    crawl_mps: float,
+    right_on_red: bool,
+) -> bool:
+    """Whether a vehicle is taken to wait at the red light of a way: it can stop at the line with at most
+    `most_decel_mps2`, or has crept over it by up to `over_line_m` at `crawl_mps` and does not speed up."""
+    movement = on.way.movement
+    if movement is None:
+        return False
+    to_line = on.to_stop_line_m(view.length_m)
+    if to_line <= 0.0:
+        waits = to_line > -over_line_m and view.speed_mps <= crawl_mps
+        if not waits or view.accel_mps2 > 0.0:
+            return False
+    key = signal_key(movement)
+    state = world.signals.get(key) if key is not None else None
+    if state is None or not red_at(state, movement, world, 0.0, right_on_red):
+        return False
+    return to_line <= 0.0 or required_deceleration(view.speed_mps, to_line, reaction_s) <= most_decel_mps2

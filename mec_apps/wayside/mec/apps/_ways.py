@@ -21,6 +21,7 @@ _REACH_M = 5.0
 _ON_PATH_RAD = math.radians(35.0)
 _MOVED_M = 1.0
 _HELD = 4_096
+_KEPT = 8
 
 
 class Way:
@@ -108,6 +109,16 @@ class Ways:
         self._low: Floats = np.array([low for low, _ in boxes]).reshape(-1, 2) - _REACH_M
         self._high: Floats = np.array([high for _, high in boxes]).reshape(-1, 2) + _REACH_M
 
+    @classmethod
+    def of(cls, geometry: RoadGeometry) -> Ways:
+        """The ways of a geometry, found once and shared by the apps."""
+        found = _SHARED.get(id(geometry))
+        if found is None or found.geometry is not geometry:
+            while len(_SHARED) >= _KEPT:
+                del _SHARED[next(iter(_SHARED))]
+            found = _SHARED[id(geometry)] = cls(geometry)
+        return found
+
     def ahead(self, view: TrackView) -> tuple[OnWay, ...]:
         """Ways that a vehicle may take, from its lane match or, inside the junction, from where it is."""
         if view.lane is not None and view.lane in self.of_lane:
@@ -147,6 +158,9 @@ class Ways:
         here = (x_m, y_m)
         hits = ((self._low - more_m <= here) & (self._high + more_m >= here)).all(axis=1)
         return [self._over[i] for i in np.flatnonzero(hits)]
+
+
+_SHARED: dict[int, Ways] = {}
 
 
 def _beside(way: Way, foot: Along, slack_m: float) -> bool:

@@ -106,7 +106,7 @@ class Rlvw:
         """One report for each driver who is about to run, or has run, a red light."""
         self._silent.clear()
         if self._ways is None or self._ways.geometry is not world.geometry:
-            self._ways = Ways(world.geometry)
+            self._ways = Ways.of(world.geometry)
         self._watch_lights(world)
         reports: list[HazardReport] = []
         present: set[int] = set()

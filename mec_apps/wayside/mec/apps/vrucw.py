@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from wayside.geo import heading_from_yaw
 from wayside.link import Action, Party, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
-from wayside.mec.apps._kinematics import YawHistory, required_deceleration
+from wayside.mec.apps._kinematics import YawHistory, reaction_of, required_deceleration
 from wayside.mec.apps._latch import Latch
 from wayside.mec.apps._motion import Motions
 from wayside.mec.apps._prediction import Hypothesis, Predicted, first_meetings, may_meet, predict
-from wayside.mec.apps._red import red_at
-from wayside.mec.apps._ways import OnWay, Ways, possible, signal_key
+from wayside.mec.apps._red import stops_at_red
+from wayside.mec.apps._ways import OnWay, Ways, possible
 from wayside.mec.sensors import VULNERABLE, ParticipantClass
 from wayside.mec.world import TrackView, World
 
@@ -160,7 +160,7 @@ class Vrucw:
         """One report for each road user that is in danger from one vehicle or more."""
         self._silent.clear()
         if self._ways is None or self._ways.geometry is not world.geometry:
-            self._ways = Ways(world.geometry)
+            self._ways = Ways.of(world.geometry)
         vehicles, users = self._chosen(world, self._ways)
         met = self._meetings(world, self._ways, vehicles, users) if vehicles and users else {}
         return self._reports(world, met)
@@ -309,9 +309,7 @@ class Vrucw:
 
     def _reaction_s(self, vehicle: TrackView) -> float:
         p = self.parameters
-        if vehicle.accel_mps2 <= -1.0:
-            return 0.0
-        return p.slow_reaction_s if vehicle.speed_mps <= p.slow_mps else p.reaction_s
+        return reaction_of(vehicle.speed_mps, vehicle.accel_mps2, p.reaction_s, p.slow_mps, p.slow_reaction_s)
 
     def _follows(self, vehicle: TrackView, user: TrackView, yaw_rad: float) -> bool:
         if vehicle.lane is not None and vehicle.lane == user.lane:
@@ -321,22 +319,16 @@ class Vrucw:
 
     def _stops_at_red(self, world: World, on: OnWay, vehicle: TrackView, way_m: float) -> bool:
         p = self.parameters
-        movement = on.way.movement
-        to_line = on.to_stop_line_m(vehicle.length_m)
-        if movement is None or way_m <= to_line:
-            return False
-        if to_line <= 0.0:
-            waits = to_line > -p.over_line_m and vehicle.speed_mps <= p.crawl_mps
-            if not waits or vehicle.accel_mps2 > 0.0:
-                return False
-        key = signal_key(movement)
-        state = world.signals.get(key) if key is not None else None
-        if state is None or not red_at(state, movement, world, 0.0, p.right_on_red):
-            return False
-        reaction = self._reaction_s(vehicle)
-        if to_line <= 0.0:
-            return True
-        return required_deceleration(vehicle.speed_mps, to_line, reaction) <= p.urgent_decel_mps2
+        return way_m > on.to_stop_line_m(vehicle.length_m) and stops_at_red(
+            world,
+            on,
+            vehicle,
+            self._reaction_s(vehicle),
+            most_decel_mps2=p.urgent_decel_mps2,
+            over_line_m=p.over_line_m,
+            crawl_mps=p.crawl_mps,
+            right_on_red=p.right_on_red,
+        )
 
     def _reports(self, world: World, met: dict[tuple[int, int], _Pair]) -> list[HazardReport]:
         p = self.parameters
