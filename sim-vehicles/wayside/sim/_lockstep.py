@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from wayside.mec.site import Site, load_site
-from wayside.sim._roads import CLEAN, DEFAULT_ROAD, Road, road_of
+from wayside.sim._conflicts import PET_CONFLICT_S, TTC_CONFLICT_S
+from wayside.sim._roads import CLEAN, DEFAULT_ROAD, PLAY, Road, road_of
 from wayside.sim._travel import Travel
 from wayside.sim._virtual_edge import ShownWarning, VirtualEdge
 from wayside.sim._world import SimulatedRoad
@@ -16,6 +17,7 @@ from wayside.sim.report import Comparison
 
 # True whenever they are shown: what a sign or a limit says. The others say that there is a danger.
 TRUE_STATEMENTS = frozenset({"slw", "ivs"})
+PET_USUAL_S = 1.5
 _KEPT_FALSE = 1_000
 
 
@@ -43,15 +45,25 @@ class FalseWarning(msgspec.Struct, frozen=True):
     evidence: dict[str, float | int | str | bool]
 
 
+class ClosePairs(msgspec.Struct, frozen=True):
+    """Pairs that came close, by measure: time to collision of 1.5 s or less, below 1.0 s; post-encroachment
+    time of 1.0 s or less, of the usual 1.5 s or less. A pair that collided counts in the first two."""
+
+    ttc: int
+    ttc_serious: int
+    pet: int
+    pet_usual: int
+
+
 class LockstepResult(msgspec.Struct, frozen=True):
     """What came of one run in lockstep.
 
-    conflicts, collisions: of all pairs. min_ttc_s, min_pet_s: smallest that involved a scripted participant
-    (of all pairs in clean traffic), None when there was none. warnings: shown to drivers, one for each danger
-    and vehicle, by kind; those that ask for an action. notices: those that only inform (severity INFORM).
-    advice: frames of advice sent, by kind. false_warnings: warnings of danger in a run without a scripted
-    conflict, by kind; false: each of them, the first 1,000. travel: what driving cost. drops: what the edge
-    dropped, stage → reason → number. trail: digest of everybody's way.
+    conflicts, close, collisions: of all pairs. min_ttc_s, min_pet_s: smallest that involved a scripted
+    participant (of all pairs in clean traffic), None when there was none. warnings: shown to drivers, one for
+    each danger and vehicle, by kind; those that ask for an action. notices: those that only inform (severity
+    INFORM). advice: frames of advice sent, by kind. false_warnings: warnings of danger in a run without a
+    scripted conflict, by kind; false: each of them, the first 1,000. travel: what driving cost. drops: what
+    the edge dropped, stage → reason → number. trail: digest of everybody's way.
     """
 
     road: str
@@ -62,7 +74,7 @@ class LockstepResult(msgspec.Struct, frozen=True):
     vehicles: int
     most_connected: int
     conflicts: int
-    serious: int
+    close: ClosePairs
     collisions: int
     min_ttc_s: float | None
     min_pet_s: float | None
@@ -90,10 +102,11 @@ def run_lockstep(
 
     Without warnings the edge is left out: nothing that it does reaches the road. duration_s: default is
     what the scenario needs. site: default is the road's. The same arguments give the same result.
+    scenario: of the road, `clean`, or `play` for all conflicts one after the other.
     """
     on = road_of(road) if isinstance(road, str) else road
     end_s = on.usual_s(scenario) if duration_s is None else duration_s
-    simulated = on.single(scenario, seed)
+    simulated = on.play(seed, True) if scenario == PLAY else on.single(scenario, seed)
     try:
         edge = VirtualEdge(simulated, site or load_site(on.site_file), seed) if warnings else None
         return _run(on, scenario, seed, simulated, edge, end_s)
@@ -163,7 +176,12 @@ def _run(
         vehicles=len(seen),
         most_connected=most_connected,
         conflicts=sum(p.conflict for p in pairs),
-        serious=sum(p.serious for p in pairs),
+        close=ClosePairs(
+            ttc=sum(p.collided or p.min_ttc_s <= TTC_CONFLICT_S for p in pairs),
+            ttc_serious=sum(p.serious for p in pairs),
+            pet=sum(p.min_pet_s <= PET_CONFLICT_S for p in pairs),
+            pet_usual=sum(p.min_pet_s <= PET_USUAL_S for p in pairs),
+        ),
         collisions=sum(p.collided for p in pairs),
         min_ttc_s=_smallest(p.min_ttc_s for p in told),
         min_pet_s=_smallest(p.min_pet_s for p in told),

@@ -31,7 +31,7 @@ def plan_for(seed: int) -> SignalPlan:
     return SignalPlan()
 
 
-def play(seed: int) -> Simulation:
+def play(seed: int, *, measure: bool = False) -> Simulation:
     """The crossing in dense traffic with all scripted conflicts one after the other."""
     return Simulation(
         seed=seed,
@@ -39,5 +39,5 @@ def play(seed: int) -> Simulation:
         demand=DEMAND,
         plan=plan_for(seed),
         first_scene_s=WARM_S + 1.0,
-        measure=False,
+        measure=measure,
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from wayside.sim._world import SimulatedRoad
 
 CLEAN = "clean"
+PLAY = "play"
 DEFAULT_ROAD = "crossing"
 
 
@@ -14,8 +15,8 @@ class Road(NamedTuple):
     """A road that can be simulated, and the site that serves it.
 
     scenarios: names of its scripted conflicts. single: a run of one of them, or of clean traffic, for a seed.
-    usual_s: how long such a run lasts. play: all conflicts one after the other for a seed, for the demo.
-    warm_s: after so long the road is filled; the first conflict of `play` comes then.
+    usual_s: how long such a run lasts. play: all conflicts one after the other for a seed, with or without
+    measuring pairs. warm_s: after so long the road is filled; the first conflict of `play` comes then.
     """
 
     name: str
@@ -23,7 +24,7 @@ class Road(NamedTuple):
     scenarios: tuple[str, ...]
     single: Callable[[str, int], SimulatedRoad]
     usual_s: Callable[[str], float]
-    play: Callable[[int], SimulatedRoad]
+    play: Callable[[int, bool], SimulatedRoad]
     warm_s: float
 
 
@@ -38,7 +39,7 @@ def _crossing() -> Road:
         scenarios=tuple(s.value for s in Scenario if s is not Scenario.CLEAN),
         single=lambda scenario, seed: single(Scenario(scenario), seed),
         usual_s=lambda scenario: usual_duration_s(Scenario(scenario)),
-        play=play,
+        play=lambda seed, measure: play(seed, measure=measure),
         warm_s=WARM_S,
     )
 

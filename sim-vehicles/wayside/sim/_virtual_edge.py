@@ -24,8 +24,8 @@ from wayside.sim._world import SimulatedRoad
 
 BSM_PERIOD_S = 0.1
 TSCBM_PERIOD_S = 0.1
-_UPLINK_S = (0.012, 0.028)
-_DOWNLINK_S = (0.012, 0.028)
+UPLINK_S = (0.012, 0.028)
+DOWNLINK_S = (0.012, 0.028)
 _CONTROLLER_S = 0.004
 _START_UTC_NS = 1_774_828_800_000_000_000
 
@@ -116,7 +116,7 @@ class VirtualEdge:
             self._msg_count[session] += 1
             said = self.road.basic_safety(vehicle, self._utc(now_s), self._msg_count[session])
             octets = load(dialect).encode(to_wire(dialect, said).value)
-            self._later(now_s + self._rng.uniform(*_UPLINK_S), self._frame_of(session, octets))
+            self._later(now_s + self._rng.uniform(*UPLINK_S), self._frame_of(session, octets))
 
     def _scan_of(self, look: Look) -> Callable[[], None]:
         measured = self._utc(look.looked_s)
@@ -153,9 +153,9 @@ class VirtualEdge:
                 continue
             ends_s = now_s + push.ttl_ms / 1e3
             action = self._shows(push.session, push.key, push.warning, ends_s)
-            self._later(now_s + self._rng.uniform(*_DOWNLINK_S), action)
+            self._later(now_s + self._rng.uniform(*DOWNLINK_S), action)
         for cancel in result.cancels:
-            self._later(now_s + self._rng.uniform(*_DOWNLINK_S), self._takes_back(cancel))
+            self._later(now_s + self._rng.uniform(*DOWNLINK_S), self._takes_back(cancel))
 
     def _shows(self, session: str, key: int, warning: Warning, ends_s: float) -> Callable[[], None]:
         def arrive() -> None:

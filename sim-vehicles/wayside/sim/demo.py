@@ -88,7 +88,7 @@ class _Demo:
         site_file = self._run / "site.yaml"
         write_site(self._source, site_file, ports, url)
         stage = Stage(
-            self._road.play(args.seed),
+            self._road.play(args.seed, False),
             load_site(site_file),
             warm_s=self._road.warm_s,
             ports=ports,
