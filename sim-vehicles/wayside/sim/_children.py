@@ -22,6 +22,7 @@ class Child:
     """A command of the project as a process that this one owns: started, watched, ended.
 
     log: file that takes what it says on stderr. nice: lowers its priority. secrets: added to its environment.
+    program: what the words are given to instead of the project's command line.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class Child:
         *,
         nice: int = 0,
         secrets: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "wayside.cli"),
     ) -> None:
         self.name = name
-        self._words = [sys.executable, "-m", "wayside.cli", *words]
+        self._words = [*program, *words]
         self._log = log
         self._nice = nice
         self._secrets = dict(secrets or {})
@@ -79,6 +81,11 @@ class Child:
         if await self._process.wait() != 0:
             raise ChildError(f"{self.name} ended with {self._process.returncode}: {self._tail()}")
         return said
+
+    @property
+    def pid(self) -> int:
+        """Number of its process, 0 before the start."""
+        return 0 if self._process is None else self._process.pid
 
     async def ended(self) -> None:
         """Return when it has ended."""
