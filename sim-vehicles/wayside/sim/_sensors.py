@@ -60,43 +60,51 @@ class Look(NamedTuple):
     detections: tuple[Detection, ...]
 
 
-def sensor_set(crossing: Crossing) -> tuple[SensorSpec, ...]:
-    """The demo's sensors: camera and lidar on the western leg and at the crossing, a radar for each leg.
+# Noise of cameras, radars and lidars by range: typical of a 7 m mast, 2 px and 1 degree of azimuth.
 
-    Noise of cameras, radars and lidars by range: typical of a 7 m mast, 2 px and 1 degree of azimuth.
-    """
+
+def camera(name: str, at: tuple[float, float], yaw_rad: float, fov_deg: float, range_m: float) -> SensorSpec:
+    """A camera on a mast."""
+    return SensorSpec(
+        name, SensorKind.CAMERA, *at, 7.0, wrap_rad(yaw_rad), fov_deg, range_m, 10.0,
+        (0.10, 0.0, 0.00022), (0.05, 0.0015, 0.0), 65.0, 12.0, 0.04, 0.03, 0.03,
+    )  # fmt: skip
+
+
+def radar(name: str, at: tuple[float, float], yaw_rad: float) -> SensorSpec:
+    """A radar that looks along a leg."""
+    return SensorSpec(
+        name, SensorKind.RADAR, *at, 6.0, yaw_rad, 60.0, 170.0, 10.0,
+        (0.3, 0.0, 0.0), (0.1, 0.013, 0.0), 25.0, 4.0, 0.05, 0.05, 0.0,
+    )  # fmt: skip
+
+
+def lidar(name: str, at: tuple[float, float]) -> SensorSpec:
+    """A lidar that looks all round."""
+    return SensorSpec(
+        name, SensorKind.LIDAR, *at, 5.0, 0.0, 360.0, 60.0, 10.0,
+        (0.12, 0.0005, 0.0), (0.12, 0.0005, 0.0), 55.0, 6.0, 0.02, 0.02, 0.05,
+    )  # fmt: skip
+
+
+def sensor_set(crossing: Crossing) -> tuple[SensorSpec, ...]:
+    """The crossing's sensors: camera and lidar on its western leg and in the middle, a radar for each leg."""
     west = crossing.legs[3].yaw_rad
     mast = crossing.at(3, 80.0, -14.5)
     post = crossing.at(3, 120.0, -14.5)
     north_east = crossing.at(0, 16.0, -15.0)
     south_west = crossing.at(2, 16.0, -15.0)
 
-    def camera(name: str, at: tuple[float, float], yaw: float, fov: float, reach: float) -> SensorSpec:
-        return SensorSpec(
-            name, SensorKind.CAMERA, *at, 7.0, wrap_rad(yaw), fov, reach, 10.0,
-            (0.10, 0.0, 0.00022), (0.05, 0.0015, 0.0), 65.0, 12.0, 0.04, 0.03, 0.03,
-        )  # fmt: skip
-
-    def radar(leg: int) -> SensorSpec:
+    def leg_radar(leg: int) -> SensorSpec:
         at = crossing.at((leg + 2) % 4, 20.0, -1.0)
-        name, yaw = f"radar-{crossing.legs[leg].name[0]}", crossing.legs[leg].yaw_rad
-        return SensorSpec(
-            name, SensorKind.RADAR, *at, 6.0, yaw, 60.0, 170.0, 10.0,
-            (0.3, 0.0, 0.0), (0.1, 0.013, 0.0), 25.0, 4.0, 0.05, 0.05, 0.0,
-        )  # fmt: skip
-
-    def lidar(name: str, at: tuple[float, float]) -> SensorSpec:
-        return SensorSpec(
-            name, SensorKind.LIDAR, *at, 5.0, 0.0, 360.0, 60.0, 10.0,
-            (0.12, 0.0005, 0.0), (0.12, 0.0005, 0.0), 55.0, 6.0, 0.02, 0.02, 0.05,
-        )  # fmt: skip
+        return radar(f"radar-{crossing.legs[leg].name[0]}", at, crossing.legs[leg].yaw_rad)
 
     return (
         camera("cam-w", mast, west, 75.0, 110.0),
         lidar("lidar-w", post),
         camera("cam-c", north_east, math.radians(-128.0), 100.0, 90.0),
         lidar("lidar-c", south_west),
-        *(radar(leg) for leg in range(4)),
+        *(leg_radar(leg) for leg in range(4)),
     )
 
 
@@ -108,6 +116,7 @@ _LIKE = {
     ParticipantClass.PEDESTRIAN: (ParticipantClass.BICYCLE, ParticipantClass.UNKNOWN),
 }
 _STATIC_MPS = 0.3
+_LONGEST_M = 20.0
 
 
 class SimulatedSensor:
@@ -132,7 +141,13 @@ class SimulatedSensor:
         spec, rng = self.spec, self._rng
         self._next_s += 1.0 / spec.hz
         self._seq += 1
-        tall = [(i, b) for i, b in boxes.items() if b.height_m > 2.0]
+        # What stands beyond the range hides nothing that is within.
+        reach = spec.range_m + _LONGEST_M
+        tall = [
+            (i, b)
+            for i, b in boxes.items()
+            if b.height_m > 2.0 and abs(b.x_m - spec.x_m) < reach and abs(b.y_m - spec.y_m) < reach
+        ]
         found: list[Detection] = []
         for participant in participants:
             box = boxes[participant.id]

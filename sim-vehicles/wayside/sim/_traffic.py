@@ -9,17 +9,14 @@ import numpy as np
 from wayside.asn1.messages import Light
 from wayside.geo import Polyline
 from wayside.mec.sensors import ParticipantClass
-from wayside.sim._conflicts import time_to_collision
 from wayside.sim._crossing import KERB_M, SPEED_LIMIT_MPS, Crossing, RouteKey, Turn
 from wayside.sim._driver import EMERGENCY_MPS2, FIRM_MPS2, Driver, draw_reactions
-from wayside.sim._idm import idm_mps2, stopping_mps2
+from wayside.sim._idm import idm_mps2
 from wayside.sim._participants import Participant, Vehicle, Walker, Way
 from wayside.sim._plan import SignalPlan
-from wayside.sim._shapes import Box, sees
+from wayside.sim._reacting import following_mps2, signal_mps2, surprised_mps2
+from wayside.sim._shapes import Box
 
-_LOOK_M = 90.0
-_BEHIND_M = 20.0
-_FAR_ASIDE_M = 10.0
 _YIELD_S = np.arange(0.0, 5.1, 0.5)
 _ACCEL_MAX_MPS2 = 2.0
 _MIX = ((ParticipantClass.CAR, 0.84), (ParticipantClass.TRUCK, 0.08), (ParticipantClass.BUS, 0.08))
@@ -238,101 +235,17 @@ class Traffic:
         accel = idm_mps2(speed, desired, math.inf, 0.0)
         if vehicle.driver.alert(self.now_s):
             vehicle.obeys = True
-        accel = min(accel, self._signal(vehicle))
+        light = self.plan.group(route.group, self.now_s).light
+        accel = min(accel, signal_mps2(vehicle, light))
         if vehicle.obeys:
-            accel = min(accel, self._leaders(vehicle, desired, participants, boxes))
-            accel = min(accel, self._surprises(vehicle, participants, boxes))
+            accel = min(accel, following_mps2(vehicle, desired, participants, boxes, self.now_s))
+            accel = min(accel, surprised_mps2(vehicle, participants, boxes, self.now_s))
         if route.key.turn is not Turn.STRAIGHT and route.stop_m - 30.0 < front < route.merge_m + 4.0:
             accel = min(accel, self._give_way(vehicle, desired, boxes[vehicle.id]))
         braking = vehicle.driver.braking(self.now_s, front, speed)
         if braking is not None:
             accel = min(accel, -braking)
         return min(max(accel, -EMERGENCY_MPS2), _ACCEL_MAX_MPS2)
-
-    def _signal(self, vehicle: Vehicle) -> float:
-        room = vehicle.route.stop_m - vehicle.front_m
-        if not vehicle.obeys or room < -0.5 or room > _LOOK_M:
-            return math.inf
-        light = self.plan.group(vehicle.route.group, self.now_s).light
-        if light is Light.PROTECTED_GREEN:
-            vehicle.committed = False
-            return math.inf
-        needed = stopping_mps2(vehicle.speed_mps, room)
-        if vehicle.committed or (light is Light.YELLOW and needed > 3.5) or needed > 2.0 * EMERGENCY_MPS2:
-            vehicle.committed = True
-            return math.inf
-        gentle = idm_mps2(vehicle.speed_mps, vehicle.desired_mps, room, 0.0, standstill_m=1.0)
-        return min(gentle, -needed) if needed > 3.0 else gentle
-
-    def _leaders(
-        self, vehicle: Vehicle, desired: float, participants: list[Participant], boxes: dict[int, Box]
-    ) -> float:
-        own, reach = boxes[vehicle.id], 1.5 * _LOOK_M
-        cos, sin = math.cos(own.yaw_rad), math.sin(own.yaw_rad)
-        others: list[Participant] = []
-        at: list[tuple[float, float]] = []
-        for p in participants:
-            box = boxes[p.id]
-            dx, dy = box.x_m - own.x_m, box.y_m - own.y_m
-            if abs(dx) + abs(dy) > reach or dx * cos + dy * sin < -_BEHIND_M or p.id == vehicle.id:
-                continue
-            if p.id in vehicle.ignores or (p.surprising and not vehicle.driver.reacts_to(p.id, self.now_s)):
-                continue
-            others.append(p)
-            at.append((box.x_m, box.y_m))
-        if not others:
-            return math.inf
-        places = vehicle.way.line.project_many(np.array(at))
-        accel = math.inf
-        for other, (along, across) in zip(others, places.tolist(), strict=True):
-            if along <= vehicle.s_m or along > vehicle.s_m + _LOOK_M or abs(across) > _FAR_ASIDE_M:
-                continue
-            box = boxes[other.id]
-            facing = math.cos(box.yaw_rad - vehicle.way.line.yaw_at(along))
-            same = abs(facing) > 0.7
-            half = 0.5 * (box.length_m if same else box.width_m)
-            side = 0.5 * (box.width_m if same else box.length_m)
-            if abs(across - vehicle.left_m) > side + 0.5 * vehicle.size.width_m + 0.2:
-                continue
-            if isinstance(other, Vehicle) and facing < 0.0 and other.route.key.leg != vehicle.route.key.leg:
-                continue
-            gap = along - half - vehicle.front_m
-            if gap < -half:
-                continue
-            accel = min(
-                accel,
-                idm_mps2(
-                    vehicle.speed_mps,
-                    desired,
-                    gap,
-                    max(0.0, other.speed_mps * facing),
-                    headway_s=vehicle.headway_s,
-                ),
-            )
-        return accel
-
-    def _surprises(self, vehicle: Vehicle, participants: list[Participant], boxes: dict[int, Box]) -> float:
-        accel = math.inf
-        own = boxes[vehicle.id]
-        for other in participants:
-            if not other.surprising or other.id == vehicle.id or other.id in vehicle.ignores:
-                continue
-            box = boxes[other.id]
-            dx, dy = box.x_m - own.x_m, box.y_m - own.y_m
-            behind = dx * math.cos(own.yaw_rad) + dy * math.sin(own.yaw_rad) < -_BEHIND_M
-            if behind or math.hypot(dx, dy) > _LOOK_M:
-                continue
-            ttc = time_to_collision(vehicle.motion(at_least_mps=5.0), other.motion())
-            if ttc == math.inf:
-                continue
-            eye = (own.x_m, own.y_m, vehicle.eye_m)
-            between = [b for i, b in boxes.items() if i not in (vehicle.id, other.id)]
-            if sees(eye, (box.x_m, box.y_m, 0.8 * box.height_m), between):
-                vehicle.driver.see(other.id, self.now_s)
-            if vehicle.driver.reacts_to(other.id, self.now_s):
-                room = max(vehicle.speed_mps, 5.0) * ttc - 1.0
-                accel = min(accel, -max(FIRM_MPS2, stopping_mps2(vehicle.speed_mps, room)))
-        return accel
 
     def _give_way(self, vehicle: Vehicle, desired: float, own: Box) -> float:
         accel = math.inf

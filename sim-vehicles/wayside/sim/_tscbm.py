@@ -28,7 +28,7 @@ def tscbm(plan: SignalPlan, t_s: float, utc: UtcNs, sequence: int) -> bytes:
             red |= 1 << (number - 1)
             continue
         bit = 1 << (number - 1)
-        if now.light is Light.PROTECTED_GREEN:
+        if now.light in (Light.PROTECTED_GREEN, Light.PERMISSIVE_GREEN):
             green |= bit
         elif now.light is Light.YELLOW:
             yellow |= bit
