@@ -45,10 +45,10 @@ def assumptions(connected: str, links: str) -> str:
             f"urgent warnings, {driver.COMFORT_MPS2:g} m/s² otherwise",
             f"- {connected}",
             f"- {links}",
-            "- scripted conflicts come one after the other, far more often than on a real road: the change",
-            "  of a count is the effect where such conflicts are, not how many accidents a year a site prevents",
-            "- the same seeds without and with warnings meet the same arrivals; intervals: bootstrap over the",
-            f"  pairs, {RESAMPLES:,} resamples",
+            "- scripted conflicts come one after the other, far more often than on a real road: a change is",
+            "  the effect where such conflicts are, not how many accidents a year a site prevents",
+            "- the same seeds without and with warnings meet the same arrivals; intervals: bootstrap over",
+            f"  the pairs, {RESAMPLES:,} resamples",
         )
     )
 
