@@ -93,7 +93,7 @@ def test_sites_are_bounded_and_known_ones_go_on(make_store: Callable[..., Store]
     kept = writer.keep(
         numbered(record(event(), 1), record(event(), 1, site="b"), record(event("e2"), 2)), NOW
     )
-    assert kept.postponed == ["b"] and not kept.refused, "the edge keeps them until there is room"
+    assert kept.postponed == [(1, CloudReason.SITE_LIMIT)] and not kept.refused, "the edge keeps them until there is room"
     assert [item.site for item in kept.committed] == ["a", "a"]
     assert [site.site for site in reader.sites()] == ["a"]
 

@@ -32,6 +32,8 @@ _STATUS = {
     CloudReason.BUSY: 503,
     CloudReason.STORE_FAILED: 503,
     CloudReason.SITE_LIMIT: 507,
+    CloudReason.SITE_TAKEN: 409,
+    CloudReason.BROKER_UNREACHABLE: 503,
 }
 _HEADERS = {
     # The page may load from and speak to its own origin only; the map draws its marks from data URLs.

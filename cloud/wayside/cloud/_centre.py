@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from wayside.clock import Clock
+from wayside.cloud._kafka import Arrival, KafkaIntake, Refusal
 from wayside.cloud._live import LiveHub
 from wayside.cloud._queries import RecordReader
 from wayside.cloud._reasons import CloudError, CloudReason
@@ -16,10 +17,12 @@ from wayside.observe import Counters
 from wayside.records import (
     EventRecord,
     IngestAnswer,
+    LiveView,
     Record,
     RecordError,
     RefusedRecord,
     decode_page,
+    decode_record,
 )
 from wayside.runtime import TaskOwner
 
@@ -27,6 +30,12 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _PRUNE_S = 60.0
+_POSTPONED = {
+    CloudReason.SITE_LIMIT: "no room for another site",
+    CloudReason.SITE_TAKEN: "the site is known as that of another edge",
+}
+
+_Items = list[Record | RecordError]
 
 
 class Centre:
@@ -49,14 +58,23 @@ class Centre:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-read")
         self._owner = TaskOwner("cloud")
         self._pages = 0
+        self.kafka: KafkaIntake | None = None
+        if settings.kafka is not None:
+            self.kafka = KafkaIntake(
+                settings.kafka, clock, self.counters, take_in=self.take_in_each, show=self.show
+            )
 
     def start(self) -> None:
         """Start what runs beside the requests."""
         self._owner.start(self._prune(), "prune")
+        if self.kafka is not None:
+            self.kafka.start(self._owner)
 
     async def close(self) -> None:
         """End the tasks, the threads and the store."""
         await self._owner.close()
+        if self.kafka is not None:
+            await self.kafka.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._writing, self._writer.close)
         await loop.run_in_executor(self._reading, self._reader.close)
@@ -71,48 +89,82 @@ class Centre:
             self.counters.drop(error.reason)
             raise
 
-    async def take_in(self, data: bytes) -> IngestAnswer:
-        """Store a page of records and say what became of each.
+    async def take_in(self, data: bytes, instance: str = "") -> IngestAnswer:
+        """Store a page of records and say what became of each. instance: of the edge that sent it.
 
-        Raises CloudError BUSY, STORE_FAILED, SITE_LIMIT (none could be taken); RecordError for no page.
+        Raises CloudError BUSY, STORE_FAILED, SITE_LIMIT, SITE_TAKEN (none could be taken); RecordError for no
+        page.
         """
         if self._pages >= self.settings.pages:
             self.counters.drop(CloudReason.BUSY)
             raise CloudError(CloudReason.BUSY, f"{self._pages} pages are being stored")
         self._pages += 1
         try:
-            kept, bad = await asyncio.get_running_loop().run_in_executor(self._writing, self._keep, data)
+            kept, bad = await self._keep(lambda: decode_page(data), lambda items: [instance] * len(items))
+        finally:
+            self._pages -= 1
+        refused = [RefusedRecord(index, item.reason.value, item.what[:512]) for index, item in bad]
+        refused += [RefusedRecord(index, reason.value) for index, reason in kept.refused]
+        if kept.postponed and not kept.committed and not refused:
+            reason = kept.postponed[0][1]
+            raise CloudError(reason, _POSTPONED[reason])
+        return IngestAnswer(tuple(kept.committed), tuple(sorted(refused, key=lambda item: item.index)))
+
+    async def take_in_each(self, arrivals: Sequence[Arrival]) -> list[Refusal]:
+        """Store records of any edges in their order, in one transaction; those that were not, and why.
+
+        Raises CloudError STORE_FAILED: none was.
+        """
+        kept, bad = await self._keep(
+            lambda: [_decoded(arrival.body) for arrival in arrivals],
+            lambda _: [arrival.instance for arrival in arrivals],
+        )
+        refused = [Refusal(index, item.reason, item.what) for index, item in bad]
+        refused += [Refusal(index, reason) for index, reason in kept.refused]
+        return refused + [Refusal(index, reason, _POSTPONED[reason]) for index, reason in kept.postponed]
+
+    def show(self, view: LiveView, instance: str = "") -> None:
+        """Show a live view. instance: of the edge that sent it. Raises CloudError SITE_TAKEN, SITE_LIMIT."""
+        if not self._writer.admits(view.site, instance):
+            self.counters.drop(CloudReason.SITE_TAKEN)
+            raise CloudError(CloudReason.SITE_TAKEN, _POSTPONED[CloudReason.SITE_TAKEN], where=view.site)
+        self.live.show(view)
+        self.counters.count("live_views")
+
+    async def release_site(self, site: str) -> bool:
+        """Let the next edge that reports as this site be the one; False when none was bound to it.
+
+        Raises CloudError STORE_FAILED.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writing, self._writer.release_site, site)
+
+    async def _keep(
+        self, decode: Callable[[], _Items], instances: Callable[[_Items], Sequence[str]]
+    ) -> tuple[Kept, list[tuple[int, RecordError]]]:
+        """Decode and store on the writing thread, count what became of it."""
+
+        def work() -> tuple[Kept, list[tuple[int, RecordError]]]:
+            items = decode()
+            bad = [(index, item) for index, item in enumerate(items) if isinstance(item, RecordError)]
+            good = [(index, item) for index, item in enumerate(items) if isinstance(item, Record)]
+            return self._writer.keep(good, self.clock.utc(), instances(items)), bad
+
+        try:
+            kept, bad = await asyncio.get_running_loop().run_in_executor(self._writing, work)
         except (CloudError, RecordError) as error:
             self.counters.drop(error.reason)
             raise
-        finally:
-            self._pages -= 1
         for record in kept.fresh:
             self.counters.count("records_stored", class_of(record))
         self.counters.count("records_repeated", by=len(kept.committed) - len(kept.fresh))
-        for site in {record.id.site for record in kept.fresh if isinstance(record.body, EventRecord)}:
-            self.live.tell_events(site)
-        refused = [RefusedRecord(index, item.reason.value, item.what[:512]) for index, item in bad]
         for _, item in bad:
             self.counters.drop(item.reason)
-        for index, reason in kept.refused:
+        for _, reason in (*kept.refused, *kept.postponed):
             self.counters.drop(reason)
-            refused.append(RefusedRecord(index, reason.value))
-        if kept.postponed:
-            self.counters.drop(CloudReason.SITE_LIMIT, len(kept.postponed))
-            if not kept.committed and not refused:
-                raise CloudError(CloudReason.SITE_LIMIT, "no room for another site", where=kept.postponed[0])
-        return IngestAnswer(tuple(kept.committed), tuple(sorted(refused, key=lambda item: item.index)))
-
-    def _keep(self, data: bytes) -> tuple[Kept, list[tuple[int, RecordError]]]:
-        good: list[tuple[int, Record]] = []
-        bad: list[tuple[int, RecordError]] = []
-        for index, item in enumerate(decode_page(data)):
-            if isinstance(item, RecordError):
-                bad.append((index, item))
-            else:
-                good.append((index, item))
-        return self._writer.keep(good, self.clock.utc()), bad
+        for site in {record.id.site for record in kept.fresh if isinstance(record.body, EventRecord)}:
+            self.live.tell_events(site)
+        return kept, bad
 
     async def prune(self) -> int:
         """Apply the retention limits now; returns how many records left."""
@@ -130,3 +182,10 @@ class Centre:
             except CloudError as error:
                 self.counters.drop(error.reason)
                 _log.error("retention: %s", error)
+
+
+def _decoded(body: bytes) -> Record | RecordError:
+    try:
+        return decode_record(body)
+    except RecordError as error:
+        return error

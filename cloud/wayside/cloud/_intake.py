@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request, Response
 from wayside.cloud._centre import Centre
 from wayside.cloud._models import ErrorOut
 from wayside.cloud._reasons import CloudError, CloudReason
-from wayside.records import RecordError, decode_live, encode_answer
+from wayside.records import INSTANCE_HEADER, RecordError, check_instance, decode_live, encode_answer
 
 CONTENT_TYPES = frozenset({"application/msgpack", "application/vnd.msgpack"})
 _ERRORS: dict[int | str, dict[str, object]] = {
-    status: {"model": ErrorOut} for status in (400, 401, 408, 413, 415, 503)
+    status: {"model": ErrorOut} for status in (400, 401, 408, 409, 413, 415, 503)
 }
 _BODY: dict[str, object] = {
     "requestBody": {
@@ -37,7 +37,7 @@ def intake_router(centre: Centre) -> APIRouter:
         """Body: msgpack array of records (docs/schemas/record.json). The answer names each record that is
         stored, and each that never will be, with its place in the page and the reason."""
         data = await _body(request, centre, centre.settings.page_bytes)
-        answer = await centre.take_in(data)
+        answer = await centre.take_in(data, _instance(request, centre))
         return Response(encode_answer(answer), media_type="application/msgpack")
 
     @router.post(
@@ -52,14 +52,23 @@ def intake_router(centre: Centre) -> APIRouter:
         """Body: msgpack live view. It is shown to the browsers and never stored."""
         data = await _body(request, centre, centre.settings.live_bytes)
         try:
-            centre.live.show(decode_live(data))
+            view = decode_live(data)
         except RecordError as error:
             centre.counters.drop(error.reason)
             raise
-        centre.counters.count("live_views")
+        centre.show(view, _instance(request, centre))
         return Response(status_code=204)
 
     return router
+
+
+def _instance(request: Request, centre: Centre) -> str:
+    """The edge's instance, "" when it names none. Raises RecordError MALFORMED."""
+    try:
+        return check_instance(request.headers.get(INSTANCE_HEADER, ""))
+    except RecordError as error:
+        centre.counters.drop(error.reason)
+        raise
 
 
 async def _body(request: Request, centre: Centre, limit: int) -> bytes:

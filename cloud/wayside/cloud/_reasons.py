@@ -13,10 +13,15 @@ class CloudReason(Reason, stage="cloud"):
     BUSY = "busy"
     ID_CONFLICT = "id_conflict"
     SITE_LIMIT = "site_limit"
+    SITE_TAKEN = "site_taken"
     STORE_FAILED = "store_failed"
     CLIENT_LIMIT = "client_limit"
     FOREIGN_ORIGIN = "foreign_origin"
     UNREACHABLE = "unreachable"
+    READ_ONLY = "read_only"
+    COMMAND_LIMIT = "command_limit"
+    UNKNOWN_SITE = "unknown_site"
+    BROKER_UNREACHABLE = "broker_unreachable"
 
 
 class CloudError(WaysideError):

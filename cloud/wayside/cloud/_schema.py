@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+_RECORDS = """
 CREATE TABLE records (
     row INTEGER PRIMARY KEY, site TEXT NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
     class TEXT NOT NULL, key TEXT NOT NULL, utc_ns INTEGER NOT NULL, received_utc_ns INTEGER NOT NULL,
@@ -34,5 +33,33 @@ CREATE TABLE sites (
     site TEXT PRIMARY KEY, boot INTEGER NOT NULL, seq INTEGER NOT NULL, heard_utc_ns INTEGER NOT NULL,
     body BLOB
 ) WITHOUT ROWID;
-PRAGMA user_version = 1;
+"""
+_OPERATIONS = """
+ALTER TABLE events ADD COLUMN words TEXT NOT NULL DEFAULT '';
+CREATE TABLE deliveries (
+    site TEXT NOT NULL, device_id TEXT NOT NULL, message TEXT NOT NULL, boot INTEGER NOT NULL,
+    seq INTEGER NOT NULL, utc_ns INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (site, device_id, message)
+) WITHOUT ROWID;
+CREATE TABLE commands (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, command_id TEXT NOT NULL UNIQUE, site TEXT NOT NULL,
+    kind TEXT NOT NULL, operator TEXT NOT NULL, issued_utc_ns INTEGER NOT NULL,
+    valid_until_utc_ns INTEGER NOT NULL, body BLOB NOT NULL, published INTEGER NOT NULL DEFAULT 0,
+    fetched_utc_ns INTEGER, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT '', result_utc_ns INTEGER
+);
+CREATE INDEX commands_site ON commands (site, row);
+CREATE TABLE audit (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, utc_ns INTEGER NOT NULL, operator TEXT NOT NULL,
+    address TEXT NOT NULL, action TEXT NOT NULL, site TEXT NOT NULL, detail TEXT NOT NULL
+);
+"""
+
+# What each version of the store adds to the one before; a store of an older version is brought up to date.
+STEPS = (_RECORDS, _OPERATIONS)
+# Which edge a site's records come from; made when it is not there, also in a store of before.
+INSTANCES = """
+CREATE TABLE IF NOT EXISTS instances (
+    site TEXT PRIMARY KEY, instance TEXT NOT NULL, bound_utc_ns INTEGER NOT NULL
+) WITHOUT ROWID
 """

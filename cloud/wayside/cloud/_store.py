@@ -11,7 +11,7 @@ import msgspec
 
 from wayside.clock import UtcNs
 from wayside.cloud._reasons import CloudError, CloudReason
-from wayside.cloud._schema import SCHEMA, SCHEMA_VERSION
+from wayside.cloud._schema import INSTANCES, STEPS
 from wayside.records import (
     DeliveryRecord,
     DeviceRecord,
@@ -19,6 +19,7 @@ from wayside.records import (
     Record,
     RecordId,
     RecordReason,
+    ResultRecord,
     SiteRecord,
     encode_record,
 )
@@ -30,21 +31,26 @@ _DAY_NS = 86_400_000_000_000
 class Kept(msgspec.Struct, frozen=True):
     """Outcome of one page. committed: stored now or before. refused: place in the page and reason.
 
-    fresh: those that were not there before. postponed: sites that are one too many; their records are neither
-    stored nor refused for good.
+    fresh: those that were not there before. postponed: records that are neither stored nor refused for good,
+    by place: of sites that are one too many (SITE_LIMIT), or whose id is another edge's (SITE_TAKEN).
     """
 
     committed: list[RecordId]
     refused: list[tuple[int, CloudReason | RecordReason]]
     fresh: list[Record]
-    postponed: list[str]
+    postponed: list[tuple[int, CloudReason]]
 
 
 def class_of(record: Record) -> str:
-    """Name of a record's class: event, summary, device, delivery, site."""
+    """Name of a record's class: event, summary, device, delivery, result, site."""
     tag = type(record.body).__struct_config__.tag
     assert isinstance(tag, str)
     return tag
+
+
+def words_of(event: EventRecord) -> str:
+    """What a search for events looks in: identity, trace, place and kind, in lower case."""
+    return " ".join((event.event_id, event.trace_id, event.lane, event.kind, event.app)).lower()
 
 
 def _storable(record: Record) -> bool:
@@ -57,7 +63,8 @@ def _storable(record: Record) -> bool:
 
 
 @contextmanager
-def _typed(path: Path) -> Iterator[None]:
+def typed(path: Path) -> Iterator[None]:
+    """Raise what SQLite or the system says of the store as CloudError STORE_FAILED."""
     try:
         yield
     except sqlite3.Error as error:
@@ -75,7 +82,7 @@ def _typed(path: Path) -> Iterator[None]:
 
 def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
     """Open the store's file; the writer creates it. Raises CloudError STORE_FAILED."""
-    with _typed(path):
+    with typed(path):
         if writer:
             path.parent.mkdir(parents=True, exist_ok=True)
         sql = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
@@ -87,14 +94,14 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
         sql.execute("PRAGMA journal_mode = WAL")
         sql.execute("PRAGMA synchronous = FULL")
         (version,) = sql.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            sql.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
-        elif version != SCHEMA_VERSION:
+        if version > len(STEPS):
             raise CloudError(
                 CloudReason.STORE_FAILED,
-                f"store: schema version {version}, this software knows {SCHEMA_VERSION}",
+                f"store: schema version {version}, this software knows {len(STEPS)}",
                 where=str(path),
             )
+        for number, step in enumerate(STEPS[version:], version + 1):
+            sql.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
         return sql
 
 
@@ -111,14 +118,35 @@ class RecordWriter:
         self._keep_records = keep_records
         self._keep_ns = int(keep_days * _DAY_NS)
         self._sql = connect(path, writer=True)
-        with _typed(path):
+        with typed(path):
             self._sites = {row["site"] for row in self._sql.execute("SELECT site FROM sites")}
+            self._sql.execute(INSTANCES)
+            self._instances = {
+                row["site"]: str(row["instance"]) for row in self._sql.execute("SELECT * FROM instances")
+            }
 
-    def keep(self, records: Sequence[tuple[int, Record]], now: UtcNs) -> Kept:
-        """Store (place in the page, record) in their order, in one transaction."""
+    def admits(self, site: str, instance: str) -> bool:
+        """Whether a site is not known as that of another edge; from any thread."""
+        return self._instances.get(site, instance) == instance
+
+    def release_site(self, site: str) -> bool:
+        """Let the next edge that reports as this site be the one; False when none was bound to it."""
+        with typed(self._path):
+            self._roll_back()
+            released = self._sql.execute("DELETE FROM instances WHERE site = ?", (site,)).rowcount > 0
+        self._instances = {name: bound for name, bound in self._instances.items() if name != site}
+        return released
+
+    def keep(self, records: Sequence[tuple[int, Record]], now: UtcNs, instances: Sequence[str] = ()) -> Kept:
+        """Store (place in the page, record) in their order, in one transaction.
+
+        instances: of the edge that sent each place of the page, "" where it named none; none for all when
+        empty. The first that reports as a site is bound to it.
+        """
         kept = Kept([], [], [], [])
         sites = set(self._sites)
-        with _typed(self._path):
+        bound = dict(self._instances)
+        with typed(self._path):
             self._roll_back()
             self._sql.execute("BEGIN IMMEDIATE")
             try:
@@ -126,17 +154,23 @@ class RecordWriter:
                     if not _storable(record):
                         kept.refused.append((index, RecordReason.MALFORMED))
                         continue
-                    site = record.id.site
+                    site, instance = record.id.site, instances[index] if instances else ""
+                    if bound.get(site, instance) != instance:
+                        kept.postponed.append((index, CloudReason.SITE_TAKEN))
+                        continue
                     if site not in sites and len(sites) >= self._site_limit:
-                        kept.postponed.append(site)
+                        kept.postponed.append((index, CloudReason.SITE_LIMIT))
                         continue
                     sites.add(site)
+                    if instance and site not in bound:
+                        self._sql.execute("INSERT INTO instances VALUES (?, ?, ?)", (site, instance, now))
+                        bound[site] = instance
                     self._keep_one(index, record, now, kept)
                 self._sql.execute("COMMIT")
             except BaseException:
                 self._roll_back()
                 raise
-        self._sites = sites
+        self._sites, self._instances = sites, bound
         return kept
 
     def _keep_one(self, index: int, record: Record, now: UtcNs, kept: Kept) -> None:
@@ -178,12 +212,13 @@ class RecordWriter:
         packed = msgspec.msgpack.encode(body)
         if isinstance(body, EventRecord):
             self._sql.execute(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO events (site, event_id, revision, state, kind, severity, opened_utc_ns,"
+                " closed_utc_ns, received_utc_ns, body, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (site, event_id) DO UPDATE SET revision = excluded.revision,"
                 " state = excluded.state, kind = excluded.kind, severity = excluded.severity,"
                 " opened_utc_ns = excluded.opened_utc_ns, closed_utc_ns = excluded.closed_utc_ns,"
-                " received_utc_ns = excluded.received_utc_ns, body = excluded.body"
-                " WHERE excluded.revision > events.revision",
+                " received_utc_ns = excluded.received_utc_ns, body = excluded.body,"
+                " words = excluded.words WHERE excluded.revision > events.revision",
                 (
                     key.site,
                     body.event_id,
@@ -195,12 +230,37 @@ class RecordWriter:
                     body.closed_utc_ns,
                     now,
                     packed,
+                    words_of(body),
                 ),
             )
             named = (step.detail.get("trace_id") for step in body.trace)
             self._trace([body.trace_id, *(name for name in named if isinstance(name, str))], row)
         elif isinstance(body, DeliveryRecord):
             self._trace([body.trace_id], row)
+            self._sql.execute(
+                "INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (site, device_id, message) DO UPDATE SET boot = excluded.boot,"
+                " seq = excluded.seq, utc_ns = excluded.utc_ns, state = excluded.state,"
+                " reason = excluded.reason"
+                " WHERE (excluded.boot, excluded.seq) > (deliveries.boot, deliveries.seq)",
+                (
+                    key.site,
+                    body.device_id,
+                    body.message,
+                    key.boot,
+                    key.seq,
+                    record.utc_ns,
+                    body.state,
+                    body.reason,
+                ),
+            )
+        elif isinstance(body, ResultRecord):
+            # An answer that is final stays, and only the site that was asked can give one.
+            self._sql.execute(
+                "UPDATE commands SET state = ?, reason = ?, detail = ?, result_utc_ns = ?"
+                " WHERE command_id = ? AND site = ? AND state IN ('pending', 'accepted')",
+                (body.state, body.reason, body.detail, record.utc_ns, body.command_id, key.site),
+            )
         elif isinstance(body, DeviceRecord):
             self._sql.execute(
                 "INSERT INTO devices VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -223,7 +283,7 @@ class RecordWriter:
     def prune(self, now: UtcNs) -> int:
         """Remove what is too old or too much, oldest first; returns how many records."""
         removed = 0
-        with _typed(self._path):
+        with typed(self._path):
             for row in self._sql.execute(
                 "SELECT class, count(*) AS number FROM records GROUP BY class"
             ).fetchall():
@@ -248,6 +308,12 @@ class RecordWriter:
                 "  ORDER BY opened_utc_ns DESC LIMIT -1 OFFSET ?)",
                 (self._keep_records,),
             )
+            for table, column in (("commands", "issued_utc_ns"), ("audit", "utc_ns")):
+                self._sql.execute(f"DELETE FROM {table} WHERE {column} < ?", (limit,))
+                self._sql.execute(
+                    f"DELETE FROM {table} WHERE row <= (SELECT max(row) FROM {table}) - ?",
+                    (self._keep_records,),
+                )
         return removed
 
     def _remove(self, select: str, values: tuple[Any, ...]) -> int:
