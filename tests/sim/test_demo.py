@@ -57,6 +57,8 @@ async def test_a_short_demo_ends_by_itself_and_is_sound(tmp_path: Path) -> None:
     }
     assert report.messages["SPAT"]["rsu-1 (broadcast)"] > 50
     assert report.messages["BSM"]["rsu-1 (heard)"] > 50
+    assert report.units["rsu-1"].deliveries["SPAT"]["sent"] > 50
+    assert report.memory["edge"].samples > 5
     assert report.latency.timer_lateness["edge"].count > 100
     assert {c.scenario for c in report.comparisons} == {"pedestrian", "red_runner", "stopped", "crossing"}
     assert re.search(r"live map: http://127\.0\.0\.1:\d+", said)

@@ -10,6 +10,7 @@ import pytest
 from wayside.observe import LatencySummary, stage_of
 from wayside.records import RecordReason
 from wayside.sim import check_report
+from wayside.sim._processes import MemoryUse
 from wayside.sim.report import (
     FORMAT,
     Comparison,
@@ -17,6 +18,7 @@ from wayside.sim.report import (
     LatencyReport,
     RecordCount,
     Report,
+    UnitReport,
     read_report,
     report_text,
     schema_text,
@@ -25,21 +27,27 @@ from wayside.sim.report import (
 
 SUMMARY = LatencySummary(1, 1.0, 1.0, 1.0)
 DELIVERY = DeliveredLatency("0" * 16, "sim-1", "vrucw", {"ingested": 1.0, "called": 4.0}, 5.5)
+UNIT = UnitReport("usdot_rsu41", "j2735-2024", {"SPAT": 3}, {"SPAT": {"sent": 3}})
 SOUND = Report(
     format=FORMAT,
+    road="crossing",
     seed=1,
     started_utc_ns=1,
     duration_s=12.0,
     behind_s=0.1,
     versions={"wayside": "0"},
+    linked=3,
     messages={"bsm": {"rsu-1": 3}},
     warnings={"vrucw": 1},
+    advice={"signal_state": 4},
+    units={"rsu-1": UNIT},
     scenes={"pedestrian": 1},
     comparisons=(Comparison("pedestrian", (1,), 1, 0, 1, 0, 0.0, None, 3),),
     latency=LatencyReport(
         {"called": SUMMARY}, SUMMARY, {"edge": SUMMARY}, SUMMARY, SUMMARY, SUMMARY, (DELIVERY,)
     ),
     records=RecordCount(7, 7, 0),
+    memory={"edge": MemoryUse(310.0, 4, 12)},
     dropped={stage_of(RecordReason.MALFORMED): {RecordReason.MALFORMED.value: 2}},
 )
 replace = msgspec.structs.replace
@@ -70,6 +78,9 @@ def test_sound_report_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (off_by(1.01), "sum to 5.000 ms"),
         (off_by(-1.01), "sum to 5.000 ms"),
         (replace(SOUND, latency=replace(SOUND.latency, deliveries=())), "no warning reached a driver"),
+        (replace(SOUND, units={"rsu-1": replace(UNIT, deliveries={})}), "nothing was delivered to rsu-1"),
+        (replace(SOUND, units={"rsu-1": replace(UNIT, broadcast={})}), "put nothing on the air"),
+        (replace(SOUND, memory={"edge": MemoryUse(1_000.1, 4, 12)}), "took 1000 MB, at most 1000"),
         (replace(SOUND, problems=("the edge ended with 1",)), "the edge ended with 1"),
         (replace(SOUND, format=99), "format 99"),
     ],
@@ -106,6 +117,9 @@ def test_text_names_what_matters() -> None:
     text = report_text(replace(SOUND, problems=("something",)))
     for word in (
         "rsu-1",
+        "3 sent",
+        "signal_state",
+        "310",
         "vrucw",
         "pedestrian",
         "timer lateness",

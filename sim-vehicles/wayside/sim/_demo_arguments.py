@@ -25,5 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--any-ports", action="store_true", help="let the system choose all other ports too, as tests do"
     )
     parser.add_argument(
+        "--own-broker", action="store_true", help="the project's own MQTT broker, also where mosquitto is"
+    )
+    parser.add_argument(
         "--seeds", type=int, metavar="N", help="seeds of the comparison (default: rounds played, at most 3)"
     )

@@ -155,8 +155,6 @@ class Stage:
         down = self.counters.value("fleet_messages")
         if down:
             out["message"] = {"vehicles (5G)": down}
-        if self.fleet.advice:
-            out["advice"] = {kind: n for kind, n in sorted(self.fleet.advice.items())}
         return out
 
     @property

@@ -17,6 +17,7 @@ from wayside.sim.report import FORMAT, Report, read_report, schema_text
 
 DEFAULT = Path("var/demo/report.json")
 STAGE_SUM_MS = 1.0
+EDGE_MB = 1_000.0
 
 
 def known_reasons() -> set[tuple[str, str]]:
@@ -43,6 +44,14 @@ def faults(report: Report, known: set[tuple[str, str]]) -> list[str]:
         found.append("no record was committed")
     if records.stored != records.committed:
         found.append(f"{records.committed} records committed, {records.stored} stored")
+    for name, unit in report.units.items():
+        if not unit.deliveries:
+            found.append(f"nothing was delivered to {name} ({unit.vendor})")
+        if not unit.broadcast:
+            found.append(f"{name} ({unit.vendor}) put nothing on the air")
+    edge = report.memory.get("edge")
+    if edge is not None and edge.peak_mb > EDGE_MB:
+        found.append(f"the edge's processes took {edge.peak_mb:.0f} MB, at most {EDGE_MB:.0f}")
     for stage, reasons in report.dropped.items():
         for reason, number in reasons.items():
             if (stage, reason) not in known:
@@ -64,7 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m wayside.sim.check_report",
         description="Check the report of a demo run: stored equals committed, every drop has a known reason, "
-        "the stages of each warning sum to its total within 1 ms, and the run itself found nothing wrong.",
+        "the stages of each warning sum to its total within 1 ms, every roadside unit was delivered to and "
+        "put something on the air, the edge kept within its memory, and the run itself found nothing wrong.",
         epilog="example: python -m wayside.sim.check_report var/demo/report.json",
     )
     parser.add_argument("file", type=Path, nargs="?", default=DEFAULT, help="report (default %(default)s)")

@@ -9,8 +9,6 @@ import shutil
 import signal
 import socket
 import sys
-from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +16,20 @@ import msgspec
 
 from wayside.clock import SystemClock
 from wayside.mec.site import SiteError, load_site
-from wayside.observe import STAGES
+from wayside.rsu import RsuError
+from wayside.runtime import TaskOwner
+from wayside.sim._broker import RunBroker
 from wayside.sim._children import Child, ChildError, free_port
 from wayside.sim._demo_arguments import add_arguments
-from wayside.sim._demo_site import choose_ports, write_site
-from wayside.sim._figures import CentreFigures, EdgeFigures, edge_figures, merged, settled, summary_of
+from wayside.sim._demo_report import Ended, demo_report
+from wayside.sim._demo_site import Ports, choose_ports, write_site
+from wayside.sim._figures import CentreFigures, EdgeFigures, edge_figures, settled
 from wayside.sim._lockstep import LockstepResult, comparison_of
+from wayside.sim._processes import TreeWatch
 from wayside.sim._roads import road_of
 from wayside.sim._stage import Stage
 from wayside.sim.check_report import faults, known_reasons
-from wayside.sim.report import (
-    FORMAT,
-    Comparison,
-    LatencyReport,
-    RecordCount,
-    Report,
-    report_text,
-    write_report,
-)
+from wayside.sim.report import Comparison, report_text, write_report
 
 _SETTLE_S = 1.0
 _MOST_SEEDS = 3
@@ -45,7 +39,7 @@ def run_demo(args: argparse.Namespace) -> int:
     """Run the demo; 0 when the report is sound, 1 when not, 2 when it could not start."""
     try:
         return asyncio.run(_Demo(args).run())
-    except (ChildError, OSError, SiteError) as error:
+    except (ChildError, OSError, RsuError, SiteError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
 
@@ -60,6 +54,8 @@ class _Demo:
         self._stop = asyncio.Event()
         self._children: list[Child] = []
         self._problems: list[str] = []
+        self._watches: dict[str, TreeWatch] = {}
+        self._tasks = TaskOwner("demo", self._failed)
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -68,6 +64,7 @@ class _Demo:
         try:
             return await self._play()
         finally:
+            await self._tasks.close()
             for child in reversed(self._children):
                 await child.end()
 
@@ -80,50 +77,17 @@ class _Demo:
         _say("starting the centre …")
         url = await self._start_centre()
         ports = choose_ports(self._source, any_free=args.any_ports)
-        link_token, sensor_token = secrets.token_hex(16), secrets.token_hex(16)
-        # For vehicles of the user's own; everything listens on the loopback, and the token ends with the run.
-        token_file = self._run / "link.token"
-        token_file.touch(mode=0o600)
-        token_file.write_text(f"{link_token}\n", "utf-8")
         site_file = self._run / "site.yaml"
         write_site(self._source, site_file, ports, url)
-        stage = Stage(
-            self._road.play(args.seed, False),
-            load_site(site_file),
-            warm_s=self._road.warm_s,
-            ports=ports,
-            clock=self._clock,
-            link_token=link_token,
-            sensor_token=sensor_token,
-            told=_say,
-        )
-        _say("filling the road, starting the edge …")
-        edge = Child(
-            "edge",
-            ["mec", "--site", str(site_file), "--json"],
-            self._run / "edge.log",
-            secrets={"WAYSIDE_LINK_TOKEN": link_token, "WAYSIDE_SENSOR_TOKEN": sensor_token},
-        )
-        self._children.append(edge)
-        await edge.start()
+        broker = await self._start_broker(ports)
         try:
-            await stage.open()
-            await edge.first_line()
-            _say(f"live map: {url}  (Ctrl-C ends)")
-            _say(f"vehicle link: ws://127.0.0.1:{ports.link}/, token in {token_file}")
-            watch = asyncio.create_task(edge.ended(), name="edge")
-            watch.add_done_callback(lambda _: self._stop.set())
-            took_s = await stage.run(self._stop, args.duration)
-            await self._clock.sleep(_SETTLE_S)
+            ended = await self._perform(site_file, ports, url)
         finally:
-            await stage.close()
-        _say("ending the edge, then counting what the centre has …")
-        if watch.done():
-            self._problems.append("the edge ended by itself; see edge.log")
-        edge_said, centre_said = await self._end_edge(edge, url)
-        self._problems += stage.problems
-        comparisons = await self._compare(stage)
-        report = self._report(stage, edge_said, centre_said, comparisons, started, took_s)
+            if broker is not None:
+                await broker.close()
+        report = demo_report(
+            args.seed, self._road.name, started, ended, await self._compare(ended.stage), self._problems
+        )
         path = Path(args.out) / "report.json"
         found = faults(report, known_reasons())
         write_report(path, report)
@@ -133,6 +97,60 @@ class _Demo:
         _say(f"report: {path}")
         _say(f"wayside trace still works while this runs: wayside cloud --data {self._run / 'centre'}")
         return 1 if found else 0
+
+    async def _perform(self, site_file: Path, ports: Ports, url: str) -> Ended:
+        """Start the edge, play everything outside it until it is to end, end the edge, ask the centre."""
+        link_token, sensor_token = secrets.token_hex(16), secrets.token_hex(16)
+        # For vehicles of the user's own; everything listens on the loopback, and the token ends with the run.
+        token_file = self._run / "link.token"
+        token_file.touch(mode=0o600)
+        token_file.write_text(f"{link_token}\n", "utf-8")
+        _say("filling the road, starting the edge …")
+        stage = Stage(
+            self._road.play(self._args.seed, False),
+            load_site(site_file),
+            warm_s=self._road.warm_s,
+            ports=ports,
+            clock=self._clock,
+            link_token=link_token,
+            sensor_token=sensor_token,
+            told=_say,
+        )
+        try:
+            edge = Child(
+                "edge",
+                ["mec", "--site", str(site_file), "--json"],
+                self._run / "edge.log",
+                secrets={"WAYSIDE_LINK_TOKEN": link_token, "WAYSIDE_SENSOR_TOKEN": sensor_token},
+            )
+            self._children.append(edge)
+            await edge.start()
+            await stage.open()
+            await edge.first_line()
+            self._watch("edge", edge)
+            _say(f"live map: {url}  (Ctrl-C ends)")
+            _say(f"vehicle link: ws://127.0.0.1:{ports.link}/, token in {token_file}")
+            watch = self._tasks.start(edge.ended(), "edge")
+            watch.add_done_callback(lambda _: self._stop.set())
+            took_s = await stage.run(self._stop, self._args.duration)
+            await self._clock.sleep(_SETTLE_S)
+        finally:
+            await stage.close()
+        _say("ending the edge, then counting what the centre has …")
+        if watch.done():
+            self._problems.append("the edge ended by itself; see edge.log")
+        edge_said, centre_said = await self._end_edge(edge, url)
+        self._problems += stage.problems
+        memory = {name: watched.use for name, watched in self._watches.items()}
+        return Ended(stage, edge_said, centre_said, took_s, memory)
+
+    async def _start_broker(self, ports: Ports) -> RunBroker | None:
+        if not ports.broker:
+            return None
+        broker = RunBroker(ports.broker, self._clock, self._run, own=self._args.own_broker)
+        await broker.start()
+        _say(f"roadside units by MQTT: {broker.name}, port {broker.port}")
+        return broker
 
     async def _start_centre(self) -> str:
         wanted = self._args.port
@@ -144,7 +162,15 @@ class _Demo:
         self._children.append(centre)
         await centre.start()
         told = await centre.first_line()
+        self._watch("centre", centre)
         return str(told["url"])
+
+    def _watch(self, name: str, child: Child) -> None:
+        self._watches[name] = TreeWatch(child.pid, self._clock)
+        self._tasks.start(self._watches[name].run(), f"memory of the {name}")
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        self._problems.append(f"{name} failed: {error!r}")
 
     async def _end_edge(self, edge: Child, url: str) -> tuple[EdgeFigures, CentreFigures]:
         """End the edge, which tells its figures, then ask the centre for its own."""
@@ -191,45 +217,6 @@ class _Demo:
         await asyncio.gather(work, return_exceptions=True)
         self._problems.append("the comparison was interrupted")
         return ()
-
-    def _report(
-        self,
-        stage: Stage,
-        edge: EdgeFigures,
-        centre: CentreFigures,
-        comparisons: tuple[Comparison, ...],
-        started: int,
-        took_s: float,
-    ) -> Report:
-        latency = edge.latency
-        shown = stage.fleet.shown
-        return Report(
-            format=FORMAT,
-            seed=self._args.seed,
-            started_utc_ns=started,
-            duration_s=round(took_s, 3),
-            behind_s=round(stage.behind_s, 3),
-            versions={"wayside": version("wayside"), "python": sys.version.split()[0]},
-            messages=stage.messages(),
-            warnings=dict(sorted(Counter(s.kind for s in shown).items())),
-            scenes=stage.scenes_played(),
-            comparisons=comparisons,
-            latency=LatencyReport(
-                stages={stage.value: summary_of(latency, stage.value) for stage in STAGES[1:]},
-                total=summary_of(latency, "total"),
-                timer_lateness={
-                    "edge": summary_of(latency, "timer_lateness"),
-                    "vehicles": stage.lateness.summary(),
-                },
-                confirmation=summary_of(latency, "confirmation"),
-                reorder=summary_of(latency, "reorder"),
-                brought_by_time=summary_of(latency, "brought_by_time"),
-                deliveries=tuple(s.latency for s in shown if s.latency is not None),
-            ),
-            records=RecordCount(edge.records.committed, centre.kept(edge.site), edge.records.waiting),
-            dropped=merged((edge.dropped, centre.dropped, stage.counters.drops(), *stage.units.drops())),
-            problems=tuple(self._problems),
-        )
 
 
 def _say(line: str) -> None:

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from wayside.observe import LatencySummary
+from wayside.sim._processes import MemoryUse
 
-FORMAT = 1
+FORMAT = 2
 SCHEMA_FILE = Path("docs/schemas/report.json")
 
 Count = Annotated[int, Meta(ge=0)]
@@ -79,26 +80,43 @@ class RecordCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     waiting: Count
 
 
+class UnitReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A roadside unit. broadcast: message → number that the device put on the air. deliveries: message →
+    state that the edge could claim → number."""
+
+    vendor: str
+    dialect: str
+    broadcast: dict[str, Count]
+    deliveries: dict[str, dict[str, Count]]
+
+
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a demo run did.
 
     behind_s: how far the simulation was behind real time at worst; seconds of it mean an overloaded computer.
-    messages: type → device → number. warnings: kind → number of dangers a driver was shown. dropped: stage →
-    reason → number, over all processes. problems: what was not as it should be, empty for a sound run.
+    linked: most vehicles on the link at once. messages: type → device → number. warnings: kind → number of
+    dangers a driver was shown. advice: kind → frames that reached a vehicle. units: roadside units by id.
+    memory: process → its tree's largest resident memory. dropped: stage → reason → number, over all
+    processes. problems: what was not as it should be, empty for a sound run.
     """
 
     format: int
+    road: str
     seed: int
     started_utc_ns: int
     duration_s: float
     behind_s: float
     versions: dict[str, str]
+    linked: Count
     messages: dict[str, dict[str, Count]]
     warnings: dict[str, Count]
+    advice: dict[str, Count]
+    units: dict[str, UnitReport]
     scenes: dict[str, Count]
     comparisons: tuple[Comparison, ...]
     latency: LatencyReport
     records: RecordCount
+    memory: dict[str, MemoryUse]
     dropped: dict[str, dict[str, Count]]
     problems: tuple[str, ...] = ()
 
@@ -141,10 +159,14 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def report_text(report: Report) -> str:
     """The report as tables for a person."""
     behind = f"at worst {report.behind_s:.2f} s behind real time"
-    parts = [f"Demo of {report.duration_s:.0f} s, seed {report.seed}, {behind}"]
+    run = f"Demo of {report.duration_s:.0f} s on the {report.road}, seed {report.seed}"
+    parts = [f"{run}, up to {report.linked} vehicles linked, {behind}"]
     sent = [(kind, device, n) for kind, by in report.messages.items() for device, n in by.items()]
     parts.append(table(("message", "device", "number"), sent))
     parts.append(table(("warning", "shown"), list(report.warnings.items())))
+    if report.advice:
+        parts.append(table(("advice", "frames"), list(report.advice.items())))
+    parts.append(_units_text(report))
     parts.append(comparison_text(report.comparisons))
     latency = report.latency
     named = [*latency.stages.items(), ("total", latency.total)]
@@ -157,11 +179,24 @@ def report_text(report: Report) -> str:
     parts.append(
         f"records: {records.committed} committed, {records.stored} stored, {records.waiting} waiting"
     )
+    if report.memory:
+        used = [(name, use.processes, f"{use.peak_mb:.0f}") for name, use in report.memory.items()]
+        parts.append(table(("process", "with children", "peak MB"), used))
     drops = [(stage, reason, n) for stage, by in report.dropped.items() for reason, n in by.items()]
     parts.append(table(("dropped at", "because", "number"), drops) if drops else "dropped: nothing")
     if report.problems:
         parts.append("\n".join(("not as it should be:", *(f"  {p}" for p in report.problems))))
     return "\n\n".join(parts)
+
+
+def _units_text(report: Report) -> str:
+    rows = []
+    for name, unit in report.units.items():
+        for message in sorted({*unit.broadcast, *unit.deliveries}):
+            states = unit.deliveries.get(message, {})
+            told = ", ".join(f"{number} {state}" for state, number in states.items())
+            rows.append((f"{name} ({unit.vendor})", message, unit.broadcast.get(message, 0), told or "-"))
+    return table(("roadside unit", "message", "on the air", "deliveries by state"), rows)
 
 
 def comparison_text(comparisons: Sequence[Comparison]) -> str:
