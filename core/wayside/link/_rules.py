@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import msgspec
 
@@ -49,6 +50,7 @@ def advice_key(kind: AdviceKind, subject: str = "") -> int:
     return _key(kind.value, subject)
 
 
+@lru_cache(maxsize=4_096)
 def _key(kind: str, name: str) -> int:
     digest = hashlib.blake2b(f"{kind}\0{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") or 1

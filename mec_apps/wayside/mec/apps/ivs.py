@@ -10,9 +10,9 @@ from wayside.asn1.geometry import LaneKey
 from wayside.clock import MonoNs
 from wayside.link import AdviceKind
 from wayside.mec.apps._contract import AdviceReport, Parameters, stated
-from wayside.mec.apps._ways import Ways
+from wayside.mec.apps._ways import Way, Ways
 from wayside.mec.sensors import ParticipantClass
-from wayside.mec.world import LaneStretch, StandingSign, TrackView, World
+from wayside.mec.world import SignPost, StandingSign, TrackView, World
 
 _SHOWN_TO = frozenset(
     {
@@ -42,11 +42,12 @@ class IvsParameters(Parameters, frozen=True):
     ttl_ms: Annotated[int, stated("ms", "lifetime of an advice", "T/CSAE 53: 1 a second", 100)] = 2000
 
 
-class _On(NamedTuple):
-    """A sign on one of its lanes."""
+class _Ahead(NamedTuple):
+    """A sign that the way over a lane leads to, metres from the lane's start."""
 
     sign: StandingSign
-    stretch: LaneStretch
+    from_m: float
+    to_m: float
 
 
 class _Shown(NamedTuple):
@@ -68,7 +69,9 @@ class Ivs:
         self.parameters = parameters or IvsParameters()
         self._ways: Ways | None = None
         self._signs: tuple[StandingSign, ...] = ()
-        self._on: dict[LaneKey, list[_On]] = {}
+        self._values: dict[str, dict[str, float | int | str | bool]] = {}
+        self._ahead: dict[LaneKey, tuple[_Ahead, ...]] = {}
+        self._inside: dict[Way, tuple[_Ahead, ...]] = {}
         self._shown: dict[int, dict[str, _Shown]] = {}
         self._silent: Counter[str] = Counter()
 
@@ -81,13 +84,10 @@ class Ivs:
         self._silent.clear()
         if self._ways is None or self._ways.geometry is not world.geometry:
             self._ways = Ways(world.geometry)
+            self._signs = ()
         if world.signs != self._signs:
-            self._signs = world.signs
-            self._on.clear()
-            for sign in world.signs:
-                for stretch in sign.stretches:
-                    self._on.setdefault(stretch.lane, []).append(_On(sign, stretch))
-        if not self._on:
+            self._look_up(world, self._ways)
+        if not self._ahead:
             self._shown.clear()
             return ()
         out: list[AdviceReport] = []
@@ -100,6 +100,26 @@ class Ivs:
                     out += [item.report for item in now.values()]
         return out
 
+    def _look_up(self, world: World, ways: Ways) -> None:
+        """Which signs the ways over each lane lead to, and over which movements."""
+        self._signs = world.signs
+        self._values = {sign.post.sign_id: _values(sign.post) for sign in world.signs}
+        on: dict[LaneKey, list[_Ahead]] = {}
+        for sign in world.signs:
+            for lane, from_m, to_m in sign.stretches:
+                on.setdefault(lane, []).append(_Ahead(sign, from_m, to_m))
+        self._ahead, self._inside = {}, {}
+        for lane, its_ways in ways.of_lane.items():
+            here = list(on.get(lane, ()))
+            for way in its_ways:
+                beyond = on.get(way.movement.to_lane, ()) if way.movement is not None else ()
+                behind = [_Ahead(s, way.leaves_m + from_m, way.leaves_m + to_m) for s, from_m, to_m in beyond]
+                if behind:
+                    self._inside[way] = tuple(behind)
+                    here += behind
+            if here:
+                self._ahead[lane] = tuple(here)
+
     def _one(self, world: World, ways: Ways, view: TrackView, before: dict[str, _Shown]) -> dict[str, _Shown]:
         """Signs that a vehicle is shown now, by id."""
         p = self.parameters
@@ -109,16 +129,16 @@ class Ivs:
         near = self._near(ways, view, before) if fits else {}
         if len(near) > p.most_signs:
             self._silent["too_many"] += len(near) - p.most_signs
-        nearest = sorted(near.values(), key=lambda item: (item[1], item[0].post.sign_id))[: p.most_signs]
+            nearest = sorted(near.items(), key=lambda item: (item[1][1], item[0]))
+            near = dict(nearest[: p.most_signs])
         now = {
-            sign.post.sign_id: _Shown(self._report(view, sign, distance_m), world.mono)
-            for sign, distance_m in nearest
+            sign_id: _Shown(self._report(view, sign, distance_m), world.mono)
+            for sign_id, (sign, distance_m) in near.items()
         }
         if not fits or view.lane is None:
-            standing = {sign.post.sign_id for sign in world.signs}
             for sign_id, held in before.items():
                 fresh = world.mono - held.seen <= p.hold_s * 1e9
-                if sign_id not in now and fresh and sign_id in standing and len(now) < p.most_signs:
+                if sign_id not in now and fresh and sign_id in self._values and len(now) < p.most_signs:
                     now[sign_id] = held
         return now
 
@@ -128,37 +148,26 @@ class Ivs:
         """Signs ahead or in force, by id, with the distance from the vehicle's front, 0 while in force."""
         p = self.parameters
         found: dict[str, tuple[StandingSign, float]] = {}
-        for on in ways.ahead(view):
-            front_m = on.along_m + view.length_m / 2.0
-            parts = [(on.way.lane, 0.0)]
-            if on.way.movement is not None:
-                parts.append((on.way.movement.to_lane, on.way.leaves_m))
-            for lane, begins_m in parts:
-                for sign, stretch in self._on.get(lane, ()):
-                    if front_m > begins_m + stretch.to_m:
-                        continue
-                    sign_id = sign.post.sign_id
-                    distance_m = max(begins_m + stretch.from_m - front_m, 0.0)
-                    reach_m = p.ahead_m + (p.keep_m if sign_id in before else 0.0)
-                    if distance_m <= reach_m and (sign_id not in found or distance_m < found[sign_id][1]):
-                        found[sign_id] = sign, distance_m
+        if view.lane is not None:
+            ahead, along_m = self._ahead.get(view.lane, ()), view.along_m
+        else:
+            on = next((on for on in ways.inside(view) if on.way in self._inside), None) if before else None
+            ahead, along_m = (), 0.0
+            if on is not None:
+                ahead, along_m = self._inside[on.way], on.along_m
+        front_m = along_m + view.length_m / 2.0
+        for sign, from_m, to_m in ahead:
+            if front_m > to_m:
+                continue
+            sign_id = sign.post.sign_id
+            distance_m = max(from_m - front_m, 0.0)
+            reach_m = p.ahead_m + (p.keep_m if sign_id in before else 0.0)
+            if distance_m <= reach_m and (sign_id not in found or distance_m < found[sign_id][1]):
+                found[sign_id] = sign, distance_m
         return found
 
     def _report(self, view: TrackView, sign: StandingSign, distance_m: float) -> AdviceReport:
-        post = sign.post
-        values: dict[str, float | int | str | bool] = {
-            "sign": post.sign_id,
-            "source": post.source.value,
-            "distance_m": round(distance_m, 1),
-        }
-        if post.code is not None:
-            values["code"] = post.code
-        if post.text:
-            values["text"] = post.text[:_TEXT]
-        if post.itis:
-            values["itis"] = ",".join(str(code) for code in post.itis[:8])
-        if post.speed_limit_mps is not None:
-            values["speed_limit_mps"] = round(post.speed_limit_mps, 2)
+        sign_id = sign.post.sign_id
         return AdviceReport(
             app=self.name,
             kind=AdviceKind.IN_VEHICLE_SIGN,
@@ -166,9 +175,23 @@ class Ivs:
             x_m=sign.x_m,
             y_m=sign.y_m,
             ttl_ms=self.parameters.ttl_ms,
-            values=values,
+            values=self._values[sign_id] | {"distance_m": round(distance_m, 1)},
             lane=sign.stretches[0].lane,
-            subject=post.sign_id,
+            subject=sign_id,
             prompt=("code", "text", "itis", "speed_limit_mps"),
             trace_id=sign.trace_id,
         )
+
+
+def _values(post: SignPost) -> dict[str, float | int | str | bool]:
+    """What a sign says, without the distance."""
+    values: dict[str, float | int | str | bool] = {"sign": post.sign_id, "source": post.source.value}
+    if post.code is not None:
+        values["code"] = post.code
+    if post.text:
+        values["text"] = post.text[:_TEXT]
+    if post.itis:
+        values["itis"] = ",".join(str(code) for code in post.itis[:8])
+    if post.speed_limit_mps is not None:
+        values["speed_limit_mps"] = round(post.speed_limit_mps, 2)
+    return values
