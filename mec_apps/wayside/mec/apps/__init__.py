@@ -23,6 +23,7 @@ from wayside.mec.apps.glosa import Glosa, GlosaParameters, SpeedWindow, speed_wi
 from wayside.mec.apps.hlw import Hlw, HlwParameters
 from wayside.mec.apps.icw import Icw, IcwParameters
 from wayside.mec.apps.ivs import Ivs, IvsParameters
+from wayside.mec.apps.lta import Lta, LtaParameters
 from wayside.mec.apps.rlvw import Rlvw, RlvwParameters
 from wayside.mec.apps.slw import Slw, SlwParameters
 from wayside.mec.apps.tjw import Tjw, TjwParameters
@@ -43,6 +44,8 @@ __all__ = [
     "IcwParameters",
     "Ivs",
     "IvsParameters",
+    "Lta",
+    "LtaParameters",
     "OnWay",
     "Output",
     "Parameter",

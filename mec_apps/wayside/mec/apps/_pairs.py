@@ -33,10 +33,10 @@ class Standing(Generic[Key, T]):
         self._clear_s, self._fall_s = clear_s, fall_s
         self._known: dict[Key, tuple[Latch, Sighting[T]]] = {}
 
-    def raised(self, key: Key) -> bool:
-        """Whether a danger stands as raised since the step before."""
+    def told(self, key: Key) -> Severity | None:
+        """Severity with which a danger stands as raised since the step before; None where it does not."""
         known = self._known.get(key)
-        return known is not None and known[0].raised
+        return known[0].severity if known is not None and known[0].raised else None
 
     def step(self, world: World, seen: Mapping[Key, Sighting[T]]) -> Iterable[tuple[Latch, T]]:
         """Take in one step; the dangers that stand as raised after it, with what was last seen of each."""

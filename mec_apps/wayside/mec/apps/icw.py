@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
-from wayside.geo import heading_from_yaw
-from wayside.link import Action, Party, Severity, WarningKind
+from wayside.link import Action, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
 from wayside.mec.apps._encounters import HORIZON_S, Encounter, Encounters, Relation, Side
-from wayside.mec.apps._kinematics import CANNOT_STOP, needed_deceleration, reaction_of
+from wayside.mec.apps._kinematics import reaction_of
 from wayside.mec.apps._latch import Latch
 from wayside.mec.apps._pairs import Sighting, Standing
 from wayside.mec.apps._red import stops_at_red
-from wayside.mec.world import TrackView, World
+from wayside.mec.apps._sides import brakes, evidence_of, frames_of, needed_by, party_of
+from wayside.mec.world import World
 
 _EXACT_S = 1e-6
 
@@ -90,7 +90,7 @@ class Icw:
             if encounter.relation is Relation.ACROSS:
                 a, b = encounter.a.view, encounter.b.view
                 key = min(a.track_id, b.track_id), max(a.track_id, b.track_id)
-                pair = self._judge(world, encounter, self._pairs.raised(key))
+                pair = self._judge(world, encounter, self._pairs.told(key) is not None)
                 if pair is not None:
                     seen[key] = self._sighting(pair)
         return [self._report(world, latch, pair) for latch, pair in self._pairs.step(world, seen)]
@@ -123,37 +123,25 @@ class Icw:
             world,
             side.on,
             view,
-            self._reaction_s(view),
+            reaction_of(view.speed_mps, view.accel_mps2, p.reaction_s, p.slow_mps, p.slow_reaction_s),
             most_decel_mps2=p.yield_decel_mps2,
             over_line_m=p.over_line_m,
             crawl_mps=p.crawl_mps,
             right_on_red=p.right_on_red,
         ):
             return "stops_at_red"
-        brakes = view.accel_mps2 <= -1.0
-        if needed_mps2 <= (p.hard_decel_mps2 if brakes else p.yield_decel_mps2):
+        if needed_mps2 <= (p.hard_decel_mps2 if brakes(view) else p.yield_decel_mps2):
             return "gives_way"
         return None
 
-    def _reaction_s(self, view: TrackView) -> float:
-        p = self.parameters
-        return reaction_of(view.speed_mps, view.accel_mps2, p.reaction_s, p.slow_mps, p.slow_reaction_s)
-
     def _needed(self, side: Side) -> float:
-        """Braking that ends the danger, infinite for one who is in the other's way already."""
-        view = side.view
-        if side.way_m <= 0.0:
-            return CANNOT_STOP
-        return needed_deceleration(view.speed_mps, view.accel_mps2, side.way_m, self._reaction_s(view))
+        p = self.parameters
+        return needed_by(side, p.reaction_s, p.slow_mps, p.slow_reaction_s)
 
     def _sighting(self, pair: _Pair) -> Sighting[_Pair]:
         a, b = pair.encounter.a.view, pair.encounter.b.view
-        later = max(a, b, key=lambda view: view.arrived)
-        # Who is only perceived is who has to be confirmed.
-        seen = [view for view in (a, b) if not view.session]
-        subject = seen[0] if len(seen) == 1 else later
         gated = min(a.age_s, b.age_s) < self.parameters.min_age_s
-        return Sighting(pair, subject, later, Severity.URGENT, gated)
+        return Sighting(pair, *frames_of(pair.encounter), Severity.URGENT, gated)
 
     def _concern(self, side: Side, time_s: float) -> Concern | None:
         p = self.parameters
@@ -203,25 +191,5 @@ class Icw:
             ("first", encounter.a, pair.needed_a_mps2),
             ("second", encounter.b, pair.needed_b_mps2),
         ):
-            values |= side_evidence(name, side, needed)
+            values |= evidence_of(name, side, needed)
         return values
-
-
-def party_of(world: World, view: TrackView) -> Party:
-    """A vehicle as a participant of a danger."""
-    lat, lon = world.plane.to_lat_lon(view.x_m, view.y_m)
-    return Party(view.kind.value, lat, lon, view.speed_mps, heading_from_yaw(view.yaw_rad), view.track_id)
-
-
-def side_evidence(name: str, side: Side, needed_mps2: float) -> dict[str, float | int | str | bool]:
-    """Values of one vehicle of an encounter, under a name of its own."""
-    view = side.view
-    return {
-        f"{name}_track": view.track_id,
-        f"{name}_movement": str(side.movement.key)[:64],
-        f"{name}_distance_m": round(side.way_m, 1),
-        f"{name}_speed_mps": round(view.speed_mps, 2),
-        f"{name}_acceleration_mps2": round(view.accel_mps2, 2),
-        f"{name}_accuracy_m": round(view.accuracy_m, 2),
-        f"{name}_needed_decel_mps2": round(min(needed_mps2, 99.0), 2),
-    }
