@@ -180,10 +180,10 @@ class Tjw:
         stops = [self._stops[view.track_id] for view in queue.views]
         waited_s = (world.mono - min(stop.since for stop in stops)) / 1e9
         excuse = self._excuse(world, ways, queue)
-        if excuse is not None:
+        if excuse is not None and excuse != "starting":
             for stop in stops:
                 stop.excused = world.mono
-        else:
+        elif excuse is None:
             excused = max((stop.excused for stop in stops if stop.excused is not None), default=None)
             if excused is not None and (world.mono - excused) / 1e9 < self._start_s(queue):
                 excuse = "starting"
