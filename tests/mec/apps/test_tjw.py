@@ -66,7 +66,7 @@ def test_a_queue_that_starts_at_green_is_none(scene: Any) -> None:
     assert not any(stand(scene, app, lambda: queue(scene, -23.0, 10), 60.0, {2: Light.RED}))
     # Green: the first have gone, those behind still stand.
     assert not any(stand(scene, app, lambda: queue(scene, -23.0, 10), 3.0, {2: Light.PROTECTED_GREEN}))
-    assert not any(stand(scene, app, lambda: queue(scene, -51.0, 6), 16.0, {2: Light.PROTECTED_GREEN}))
+    assert not any(stand(scene, app, lambda: queue(scene, -51.0, 6), 14.0, {2: Light.PROTECTED_GREEN}))
     assert app.silent_because(scene.world([])) == {"starting": 1}
 
 
