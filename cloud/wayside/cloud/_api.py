@@ -8,12 +8,16 @@ from fastapi import APIRouter, HTTPException, Query, Response
 
 from wayside.cloud import _models as models
 from wayside.cloud._centre import Centre
-from wayside.cloud._queries import EventFilter, StoredEvent, summed
+from wayside.cloud._devices import devices_of
+from wayside.cloud._queries import EventFilter, RecordReader, StoredEvent, summed
+from wayside.cloud._series import series_of
 from wayside.records import EventRecord
 
 _json = msgspec.json.Encoder()
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "there is no such thing"}}
 _DAY_MINUTES = 1_440
+# Counts whose course is worth a line on the page.
+_SERIES = ("warnings", "cancels", "steps", "rsu_deliveries", "messages_up")
 
 Name = Annotated[str | None, Query(max_length=128)]
 
@@ -30,12 +34,15 @@ def api_router(centre: Centre) -> APIRouter:
         out = []
         for name in sorted(stored.keys() | ages.keys()):
             site = stored.get(name)
+            rival = centre.rivals.get(name)
             record = None if site is None else site.record
             out.append(
                 {
                     "site": name,
                     "heard_utc_ns": None if site is None else site.heard_utc_ns,
                     "live_age_ms": ages.get(name),
+                    "refused_utc_ns": None if rival is None else rival.at,
+                    "refused": 0 if rival is None else rival.refused,
                     "name": None if record is None else record.name,
                     "lat_deg": None if record is None else record.lat_deg,
                     "lon_deg": None if record is None else record.lon_deg,
@@ -60,12 +67,15 @@ def api_router(centre: Centre) -> APIRouter:
         severity: Annotated[int | None, Query(ge=0, le=10, description="at least")] = None,
         since_utc_ns: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         until_utc_ns: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+        text: Annotated[
+            str | None, Query(max_length=128, description="in identity, trace, lane, kind")
+        ] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
         cursor: Annotated[str | None, Query(max_length=1_024)] = None,
     ) -> Response:
         """Events, newest opened first."""
         wanted = EventFilter(
-            site, state, kind, severity, since_utc_ns, until_utc_ns, _cursor_in(cursor), limit + 1
+            site, state, kind, severity, since_utc_ns, until_utc_ns, _cursor_in(cursor), limit + 1, text
         )
         found = await centre.read(lambda reader: reader.events(wanted))
         more = len(found) > limit
@@ -121,22 +131,32 @@ def api_router(centre: Centre) -> APIRouter:
         return _answer(out)
 
     @router.get("/devices", response_model=models.DevicesOut)
-    async def devices(site: Name = None) -> Response:
-        """Newest state of each roadside unit and sensor."""
-        found = await centre.read(lambda reader: reader.devices(site))
-        return _answer(
-            {
-                "devices": [
-                    _plain(stored.device)
-                    | {
-                        "site": stored.site,
-                        "utc_ns": stored.utc_ns,
-                        "received_utc_ns": stored.received_utc_ns,
-                    }
-                    for stored in found
-                ]
-            }
+    async def devices(
+        site: Name = None, minutes: Annotated[int, Query(ge=1, le=_DAY_MINUTES)] = 60
+    ) -> Response:
+        """Newest state of each roadside unit and sensor, and what became of the messages to it in the last
+        minutes."""
+        since = centre.clock.utc() - minutes * 60_000_000_000
+
+        def query(reader: RecordReader) -> list[dict[str, Any]]:
+            windows = reader.summaries(site, since)
+            return devices_of(reader.devices(site), reader.deliveries(site), windows)
+
+        return _answer({"devices": await centre.read(query)})
+
+    @router.get("/series", response_model=models.SeriesOut)
+    async def series(
+        site: Name = None,
+        minutes: Annotated[int, Query(ge=1, le=7 * _DAY_MINUTES)] = 60,
+        steps: Annotated[int, Query(ge=1, le=500)] = 120,
+    ) -> Response:
+        """Drops, counts and latency of the last minutes, in equal steps."""
+        until = centre.clock.utc()
+        since = until - minutes * 60_000_000_000
+        found = await centre.read(
+            lambda reader: series_of(reader.summaries(site, since), since, until, steps, _SERIES)
         )
+        return _answer(found)
 
     @router.get("/summary", response_model=models.SummaryOut)
     async def summary(

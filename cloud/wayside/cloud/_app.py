@@ -16,7 +16,9 @@ from wayside.clock import Clock
 from wayside.cloud._api import api_router
 from wayside.cloud._browsers import browsers_router
 from wayside.cloud._centre import Centre
+from wayside.cloud._command_polls import command_polls_router
 from wayside.cloud._intake import intake_router
+from wayside.cloud._operators import operators_router
 from wayside.cloud._reasons import CloudError, CloudReason
 from wayside.cloud._settings import CloudSettings
 from wayside.observe import WaysideError
@@ -33,6 +35,10 @@ _STATUS = {
     CloudReason.STORE_FAILED: 503,
     CloudReason.SITE_LIMIT: 507,
     CloudReason.SITE_TAKEN: 409,
+    CloudReason.READ_ONLY: 403,
+    CloudReason.FOREIGN_ORIGIN: 403,
+    CloudReason.COMMAND_LIMIT: 429,
+    CloudReason.UNKNOWN_SITE: 404,
     CloudReason.BROKER_UNREACHABLE: 503,
 }
 _HEADERS = {
@@ -77,6 +83,8 @@ def create_app(settings: CloudSettings, clock: Clock) -> FastAPI:
     app.state.centre = centre
     app.include_router(intake_router(centre))
     app.include_router(api_router(centre))
+    app.include_router(operators_router(centre))
+    app.include_router(command_polls_router(centre))
     app.include_router(browsers_router(centre))
     _add_health(app, centre)
     _add_page(app)

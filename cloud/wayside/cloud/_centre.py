@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from wayside.clock import Clock
+from wayside.clock import Clock, UtcNs
+from wayside.cloud._command_desk import CommandDesk
 from wayside.cloud._kafka import Arrival, KafkaIntake, Refusal
 from wayside.cloud._live import LiveHub
 from wayside.cloud._queries import RecordReader
@@ -38,6 +39,13 @@ _POSTPONED = {
 _Items = list[Record | RecordError]
 
 
+class Rival(NamedTuple):
+    """Another edge that reports as a site and is refused. at: when last; refused: pages and views so far."""
+
+    at: UtcNs
+    refused: int
+
+
 class Centre:
     """The running centre: store, live hub and counters, shared by all routes of one application.
 
@@ -63,10 +71,14 @@ class Centre:
             self.kafka = KafkaIntake(
                 settings.kafka, clock, self.counters, take_in=self.take_in_each, show=self.show
             )
+        publish = None if self.kafka is None else self.kafka.publish_command
+        self.commands = CommandDesk(path, self._writing, settings, clock, self.counters, publish)
+        self.rivals: dict[str, Rival] = {}
 
     def start(self) -> None:
         """Start what runs beside the requests."""
         self._owner.start(self._prune(), "prune")
+        self.commands.start(self._owner)
         if self.kafka is not None:
             self.kafka.start(self._owner)
 
@@ -75,6 +87,7 @@ class Centre:
         await self._owner.close()
         if self.kafka is not None:
             await self.kafka.close()
+        await self.commands.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._writing, self._writer.close)
         await loop.run_in_executor(self._reading, self._reader.close)
@@ -125,11 +138,21 @@ class Centre:
 
     def show(self, view: LiveView, instance: str = "") -> None:
         """Show a live view. instance: of the edge that sent it. Raises CloudError SITE_TAKEN, SITE_LIMIT."""
-        if not self._writer.admits(view.site, instance):
-            self.counters.drop(CloudReason.SITE_TAKEN)
-            raise CloudError(CloudReason.SITE_TAKEN, _POSTPONED[CloudReason.SITE_TAKEN], where=view.site)
+        self.check_edge(view.site, instance)
         self.live.show(view)
         self.counters.count("live_views")
+
+    def check_edge(self, site: str, instance: str) -> None:
+        """Refuse an edge whose site is known as that of another one. Raises CloudError SITE_TAKEN."""
+        if not self._writer.admits(site, instance):
+            self.counters.drop(CloudReason.SITE_TAKEN)
+            self._note_rival(site)
+            raise CloudError(CloudReason.SITE_TAKEN, _POSTPONED[CloudReason.SITE_TAKEN], where=site)
+
+    def _note_rival(self, site: str) -> None:
+        # Only of sites that are bound to an edge, and so bounded as they are.
+        before = self.rivals.get(site)
+        self.rivals[site] = Rival(self.clock.utc(), 1 if before is None else before.refused + 1)
 
     async def release_site(self, site: str) -> bool:
         """Let the next edge that reports as this site be the one; False when none was bound to it.
@@ -137,18 +160,29 @@ class Centre:
         Raises CloudError STORE_FAILED.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writing, self._writer.release_site, site)
+        released = await loop.run_in_executor(self._writing, self._writer.release_site, site)
+        self.rivals.pop(site, None)
+        return released
 
     async def _keep(
         self, decode: Callable[[], _Items], instances: Callable[[_Items], Sequence[str]]
     ) -> tuple[Kept, list[tuple[int, RecordError]]]:
         """Decode and store on the writing thread, count what became of it."""
 
+        rivals: set[str] = set()
+
         def work() -> tuple[Kept, list[tuple[int, RecordError]]]:
             items = decode()
             bad = [(index, item) for index, item in enumerate(items) if isinstance(item, RecordError)]
             good = [(index, item) for index, item in enumerate(items) if isinstance(item, Record)]
-            return self._writer.keep(good, self.clock.utc(), instances(items)), bad
+            kept = self._writer.keep(good, self.clock.utc(), instances(items))
+            by_place = dict(good)
+            rivals.update(
+                by_place[index].id.site
+                for index, reason in kept.postponed
+                if reason is CloudReason.SITE_TAKEN
+            )
+            return kept, bad
 
         try:
             kept, bad = await asyncio.get_running_loop().run_in_executor(self._writing, work)
@@ -162,6 +196,8 @@ class Centre:
             self.counters.drop(item.reason)
         for _, reason in (*kept.refused, *kept.postponed):
             self.counters.drop(reason)
+        for site in rivals:
+            self._note_rival(site)
         for site in {record.id.site for record in kept.fresh if isinstance(record.body, EventRecord)}:
             self.live.tell_events(site)
         return kept, bad

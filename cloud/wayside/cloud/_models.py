@@ -21,12 +21,15 @@ class ErrorOut(_Model):
 class SiteOut(_Model):
     """A site. heard_utc_ns: last record; live_age_ms: age of its live view, None without one.
 
+    refused_utc_ns, refused: when another edge last reported as this site, and how often; None, 0 for never.
     The rest is None until the site has told what it is.
     """
 
     site: str
     heard_utc_ns: int | None
     live_age_ms: float | None
+    refused_utc_ns: int | None
+    refused: int
     name: str | None
     lat_deg: float | None
     lon_deg: float | None
@@ -102,8 +105,20 @@ class TraceOut(_Model):
     deliveries: list[DeliveryOut]
 
 
+class LastDeliveryOut(_Model):
+    """Newest recorded state of a kind of message to a device, and why where it was refused."""
+
+    utc_ns: int
+    state: str
+    reason: str
+
+
 class DeviceOut(_Model):
-    """Newest state of a roadside unit or sensor."""
+    """Newest state of a roadside unit or sensor.
+
+    deliveries: message → state → how often it was reached in the minutes asked for. last: message → newest
+    recorded delivery. received: message → how many came from it in that time.
+    """
 
     site: str
     device_id: str
@@ -115,6 +130,9 @@ class DeviceOut(_Model):
     utc_ns: int
     received_utc_ns: int
     detail: dict[str, Value]
+    deliveries: dict[str, dict[str, int]]
+    last: dict[str, LastDeliveryOut]
+    received: dict[str, int]
 
 
 class DevicesOut(_Model):
@@ -155,3 +173,79 @@ class StatsOut(_Model):
     stored: dict[str, dict[str, StoredOut]]
     counts: dict[str, dict[str, int]]
     dropped: dict[str, dict[str, int]]
+
+
+class LatencySeriesOut(_Model):
+    """One stage's latency over time; None where no window told it. p50_ms: mean of the windows' medians."""
+
+    p50_ms: list[float | None]
+    p99_ms: list[float | None]
+    max_ms: list[float | None]
+
+
+class SeriesOut(_Model):
+    """What the edges counted, step by step. from_utc_ns: start of each step. dropped: stage → reason →
+    numbers; counts: name → numbers; latency: stage → distribution."""
+
+    step_s: float
+    from_utc_ns: list[int]
+    dropped: dict[str, dict[str, list[int]]]
+    counts: dict[str, list[int]]
+    latency: dict[str, LatencySeriesOut]
+
+
+class AccessOut(_Model):
+    """Who may give commands: `open` to this computer, with a `token`, or `closed`."""
+
+    commands: str
+
+
+class CommandOut(_Model):
+    """A command and what became of it.
+
+    state: pending, accepted, done, refused, expired, or unanswered when its time is over without an answer.
+    body: as it was given, with its `type`.
+    """
+
+    command_id: str
+    site: str
+    operator: str
+    issued_utc_ns: int
+    valid_until_utc_ns: int
+    body: dict[str, Any]
+    state: str
+    reason: str
+    detail: str
+    fetched_utc_ns: int | None
+    result_utc_ns: int | None
+
+
+class CommandsOut(_Model):
+    """A page of commands, newest first. next: what to ask `before` for the next page, None at the end."""
+
+    commands: list[CommandOut]
+    next: int | None
+
+
+class AuditEntryOut(_Model):
+    """Who did what. operator: as he names himself; address: where the request came from."""
+
+    utc_ns: int
+    operator: str
+    address: str
+    action: str
+    site: str
+    detail: str
+
+
+class AuditOut(_Model):
+    """A page of the audit, newest first. next: as in CommandsOut."""
+
+    entries: list[AuditEntryOut]
+    next: int | None
+
+
+class ReleaseOut(_Model):
+    """released: whether an edge was bound to the site."""
+
+    released: bool

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from wayside.cloud._command_store import AuditEntry, StoredCommand, stored_command
 from wayside.cloud._reasons import CloudError, CloudReason
 from wayside.cloud._store import connect
 from wayside.records import (
@@ -60,9 +61,20 @@ class StoredTrace(msgspec.Struct, frozen=True):
     deliveries: list[DeliveryRecord]
 
 
+class StoredDelivery(msgspec.Struct, frozen=True):
+    """How the newest recorded message of a kind to a device fared."""
+
+    site: str
+    device_id: str
+    message: str
+    utc_ns: int
+    state: str
+    reason: str
+
+
 class EventFilter(msgspec.Struct, frozen=True):
-    """Which events. after: `opened_utc_ns/site/event_id` of the last one of the page before; newest
-    first."""
+    """Which events. before: `opened_utc_ns/site/event_id` of the last one of the page before; newest first.
+    text: a part of identity, trace, lane, kind or app, whatever its case."""
 
     site: str | None = None
     state: str | None = None
@@ -72,6 +84,7 @@ class EventFilter(msgspec.Struct, frozen=True):
     until_utc_ns: int | None = None
     before: tuple[int, str, str] | None = None
     limit: int = 100
+    text: str | None = None
 
 
 class RecordReader:
@@ -118,6 +131,9 @@ class RecordReader:
             if value is not None:
                 terms.append(term)
                 values.append(value)
+        if wanted.text is not None:
+            terms.append("instr(words, ?) > 0")
+            values.append(wanted.text.lower())
         if wanted.before is not None:
             terms.append("(opened_utc_ns, site, event_id) < (?, ?, ?)")
             values += wanted.before
@@ -179,6 +195,41 @@ class RecordReader:
             StoredDevice(row["site"], row["utc_ns"], row["received_utc_ns"], _device.decode(row["body"]))
             for row in rows
         ]
+
+    def deliveries(self, site: str | None) -> list[StoredDelivery]:
+        """Newest recorded delivery of each kind of message to each device."""
+        with self._reading() as sql:
+            rows = sql.execute(
+                "SELECT site, device_id, message, utc_ns, state, reason FROM deliveries"
+                " WHERE ? IS NULL OR site = ? ORDER BY site, device_id, message",
+                (site, site),
+            ).fetchall()
+        return [StoredDelivery(**dict(row)) for row in rows]
+
+    def command(self, command_id: str) -> StoredCommand | None:
+        """One command."""
+        with self._reading() as sql:
+            row = sql.execute("SELECT * FROM commands WHERE command_id = ?", (command_id,)).fetchone()
+        return None if row is None else stored_command(row)
+
+    def commands(self, site: str | None, before: int | None, limit: int) -> list[StoredCommand]:
+        """Commands, newest first. before: row of the last one of the page before."""
+        with self._reading() as sql:
+            rows = sql.execute(
+                "SELECT * FROM commands WHERE (? IS NULL OR site = ?) AND (? IS NULL OR row < ?)"
+                " ORDER BY row DESC LIMIT ?",
+                (site, site, before, before, limit),
+            ).fetchall()
+        return [stored_command(row) for row in rows]
+
+    def audit(self, before: int | None, limit: int) -> list[tuple[int, AuditEntry]]:
+        """Audit entries with their rows, newest first. before: row of the last one of the page before."""
+        with self._reading() as sql:
+            rows = sql.execute(
+                "SELECT * FROM audit WHERE ? IS NULL OR row < ? ORDER BY row DESC LIMIT ?",
+                (before, before, limit),
+            ).fetchall()
+        return [(row["row"], AuditEntry(*tuple(row)[1:])) for row in rows]
 
     def summaries(self, site: str | None, since_utc_ns: int) -> list[tuple[str, SummaryRecord]]:
         """Site and summary of each window since an instant, oldest first, at most the newest 10,000."""

@@ -67,7 +67,9 @@ class CloudSettings(BaseModel):
     body of a request to arrive. page_bytes, live_bytes: largest request bodies. pages: taken in at a time.
     kafka: intake by Kafka, None for HTTP alone. sites, browsers: most of each. keep_records: per class of
     record. keep_days: age at which a record leaves, whatever the number. send_timeout_s: after which a
-    browser that does not read is cut off.
+    browser that does not read is cut off. operator_token: shared secret of those who give commands; without
+    one only this computer itself may. pending_commands: of a site, that wait for an answer. polls: edges that
+    ask for commands at a time, each held for poll_s.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +90,10 @@ class CloudSettings(BaseModel):
     keep_records: int = Field(default=1_000_000, ge=1)
     keep_days: float = Field(default=90.0, gt=0.0)
     send_timeout_s: float = Field(default=10.0, gt=0.0)
+    operator_token: SecretStr = SecretStr("")
+    pending_commands: int = Field(default=100, ge=1)
+    polls: int = Field(default=256, ge=1)
+    poll_s: float = Field(default=25.0, gt=0.0, le=50.0)
 
     @model_validator(mode="after")
     def _needs_token_off_the_loopback(self) -> Self:
