@@ -18,7 +18,9 @@ from wayside.mec.apps._contract import (
 )
 from wayside.mec.apps._kinematics import CANNOT_STOP, required_deceleration, stopping_distance
 from wayside.mec.apps._latch import trigger_of
+from wayside.mec.apps._voices import one_voice
 from wayside.mec.apps._ways import OnWay, Way, Ways
+from wayside.mec.apps.evw import Evw, EvwParameters
 from wayside.mec.apps.glosa import Glosa, GlosaParameters, SpeedWindow, speed_window
 from wayside.mec.apps.hlw import Hlw, HlwParameters
 from wayside.mec.apps.icw import Icw, IcwParameters
@@ -35,6 +37,8 @@ __all__ = [
     "App",
     "Concern",
     "Corridor",
+    "Evw",
+    "EvwParameters",
     "Glosa",
     "GlosaParameters",
     "HazardReport",
@@ -64,6 +68,7 @@ __all__ = [
     "Ways",
     "choice",
     "declared",
+    "one_voice",
     "required_deceleration",
     "speed_window",
     "stated",

@@ -14,6 +14,7 @@ from wayside.geo import heading_from_yaw
 from wayside.link import Action, Party, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
 from wayside.mec.apps._cross_traffic import cross_traffic
+from wayside.mec.apps._emergency import not_responding
 from wayside.mec.apps._kinematics import CANNOT_STOP, required_deceleration
 from wayside.mec.apps._latch import Latch
 from wayside.mec.apps._red import RED, red_at
@@ -99,7 +100,8 @@ class Rlvw:
         self._silent: Counter[str] = Counter()
 
     def silent_because(self, world: World) -> dict[str, int]:
-        """Vehicles of the last step by reason: accuracy, unseen, signal_stale, signal_unknown."""
+        """Vehicles of the last step by reason: accuracy, unseen, signal_stale, signal_unknown, emergency (one
+        with siren or lights, which the emergency vehicle warning speaks of)."""
         return dict(self._silent)
 
     def step(self, world: World) -> Sequence[HazardReport]:
@@ -135,6 +137,10 @@ class Rlvw:
     def _one(self, world: World, ways: Ways, view: TrackView) -> HazardReport | None:
         p = self.parameters
         if view.existence < p.min_existence:
+            return None
+        if view.emergency is not None and not_responding(view) is None:
+            self._silent["emergency"] += 1
+            self._drivers.pop(view.track_id, None)
             return None
         lane = world.geometry.lanes.get(view.lane) if view.lane is not None else None
         driver = self._drivers.get(view.track_id)

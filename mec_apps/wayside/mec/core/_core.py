@@ -10,7 +10,22 @@ import msgspec
 from wayside.asn1.geometry import RoadGeometry
 from wayside.asn1.messages import ObjectSource, Position
 from wayside.clock import Clock, MonoNs
-from wayside.mec.apps import App, Glosa, HazardReport, Hlw, Ivs, Output, Rlvw, Slw, Tjw, Vrucw
+from wayside.mec.apps import (
+    App,
+    Evw,
+    Glosa,
+    HazardReport,
+    Hlw,
+    Icw,
+    Ivs,
+    Lta,
+    Output,
+    Rlvw,
+    Slw,
+    Tjw,
+    Vrucw,
+    one_voice,
+)
 from wayside.mec.core._claims import Claims
 from wayside.mec.core._inputs import RadioInputs
 from wayside.mec.core._receipts import DeliveredWarning, ReceiptBook
@@ -26,9 +41,12 @@ from wayside.records import EventRecord, EventState
 from wayside.rsu import Envelope
 
 APPS: dict[str, type[Any]] = {
+    "evw": Evw,
     "glosa": Glosa,
     "hlw": Hlw,
+    "icw": Icw,
     "ivs": Ivs,
+    "lta": Lta,
     "rlvw": Rlvw,
     "slw": Slw,
     "tjw": Tjw,
@@ -155,9 +173,11 @@ class EdgeCore:
         """As `step`, without what is to be broadcast: that may wait until the vehicles are told."""
         world = self.world.snapshot()
         self._stepped = world.mono
-        outputs = [
-            output for app in self.apps if app.name not in self._off for output in self._outputs(app, world)
-        ]
+        outputs, left_out = one_voice(
+            [output for app in self.apps if app.name not in self._off for output in self._outputs(app, world)]
+        )
+        for (app_name, other), reports_left in left_out.items():
+            self._counters.count(f"{app_name}_silent", other, by=reports_left)
         decided = self._clock.mono()
         reports = [output for output in outputs if isinstance(output, HazardReport)]
         self._claims.claim(reports, world.mono, world.now, f"{self.ledger.boot:x}")

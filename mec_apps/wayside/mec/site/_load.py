@@ -74,9 +74,12 @@ def project_apps() -> dict[str, type[Parameters]]:
     from wayside.mec import apps
 
     return {
+        "evw": apps.EvwParameters,
         "glosa": apps.GlosaParameters,
         "hlw": apps.HlwParameters,
+        "icw": apps.IcwParameters,
         "ivs": apps.IvsParameters,
+        "lta": apps.LtaParameters,
         "rlvw": apps.RlvwParameters,
         "slw": apps.SlwParameters,
         "tjw": apps.TjwParameters,
