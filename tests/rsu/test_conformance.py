@@ -19,13 +19,18 @@ from wayside.rsu.conformance import (
     run,
 )
 
-EVERY = [(vendor, check.name) for vendor, info in known_vendors().items() for check in all_checks(info)]
+EVERY = [
+    (vendor, profile, check.name)
+    for vendor, info in known_vendors().items()
+    for profile in info.conformance_profiles
+    for check in all_checks(info)
+]
 
 
 @pytest.mark.joint
-@pytest.mark.parametrize(("vendor", "name"), EVERY)
-async def test_every_vendor_passes(vendor: str, name: str) -> None:
-    (result,) = await run(find_vendor(vendor), only=[name])
+@pytest.mark.parametrize(("vendor", "profile", "name"), EVERY)
+async def test_every_vendor_passes(vendor: str, profile: str, name: str) -> None:
+    (result,) = await run(find_vendor(vendor), only=[name], profiles=[profile])
     assert result.status is Status.PASSED, result.detail
 
 

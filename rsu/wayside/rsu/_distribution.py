@@ -14,7 +14,6 @@ from wayside.rsu._envelope import Envelope
 from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.rsu._states import DeliveryState
 
-
 # A message that the device keeps and that failed is not tried again before this. Own.
 _AGAIN_NS = 10_000_000_000
 

@@ -54,16 +54,16 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     signed: bool = False
 
 
-def read_faults(words: Iterable[str]) -> Faults:
+def read_faults(words: Iterable[str], kind: type[Faults] = Faults) -> Faults:
     """Faults from `name=value` words (`silence` alone means true). Raises RsuError CONFIG."""
     named: dict[str, object] = {}
     for word in words:
         name, equals, text = word.partition("=")
         named[name] = text if equals else True
     try:
-        return msgspec.convert(named, Faults, strict=False)
+        return msgspec.convert(named, kind, strict=False)
     except msgspec.ValidationError as error:
-        known = ", ".join(Faults.__struct_fields__)
+        known = ", ".join(kind.__struct_fields__)
         raise RsuError(RsuReason.CONFIG, f"faults: {error}", advice=f"known faults: {known}") from None
 
 
@@ -123,6 +123,10 @@ class Emulator(abc.ABC):
     @abc.abstractmethod
     def send_up(self, uper: bytes) -> int:
         """Send one message frame up in the configured form; how many datagrams or messages went out."""
+
+    def carried(self, uper: bytes) -> bytes:
+        """What of a frame the device's wire can carry, as a frame: all of it, where it carries UPER."""
+        return uper
 
     def seed(self, seed: int) -> None:
         """Start chance over."""

@@ -9,7 +9,7 @@ import msgspec
 
 from wayside.rsu._adapter import Adapter
 from wayside.rsu._config import DeviceConfig
-from wayside.rsu._emulator import Emulator
+from wayside.rsu._emulator import Emulator, Faults
 from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.rsu._states import Capabilities
 
@@ -25,7 +25,8 @@ class VendorInfo(msgspec.Struct, frozen=True, kw_only=True):
     adapter: called with (config, clock, counters, on_delivery). emulator: called with a clock and keywords
     host, port, uplink (host, ports by message name), form, faults, sent_over_air. capabilities: ceiling of
     what any of its devices can do. folder: where profiles and quality.yaml stand. checks: conformance
-    checks of its own wire, imported when called.
+    checks of its own wire, imported when called. faults: what its emulator honours. conformance_profiles:
+    profiles with which the kit runs against the emulator, where one wire is not enough.
     """
 
     id: str
@@ -36,6 +37,8 @@ class VendorInfo(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: Capabilities
     folder: Path
     checks: Callable[[], tuple[Check, ...]]
+    faults: type[Faults] = Faults
+    conformance_profiles: tuple[str, ...] = ("",)
 
 
 def known_vendors() -> dict[str, VendorInfo]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import inspect
 import json
 import logging
 import signal
@@ -51,12 +52,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="play a vendor's device",
         description="Play a device: take messages for broadcast, print them, send uplinks. Ends on Ctrl-C.",
         epilog="example: wayside rsu emulate usdot_rsu41 --listen 127.0.0.1:1516 --uplink 127.0.0.1:44990 "
-        "--form wsmp_signed --every 0.1 --frame 0013… --fault drop=0.1 --fault seed=3",
+        "--form wsmp_signed --every 0.1 --frame 0013… --fault drop=0.1 --fault seed=3; "
+        "wayside rsu emulate tits0117 --profile city --broker own --listen 127.0.0.1:1883",
     )
     emulate.add_argument("vendor", help="id of the vendor")
     emulate.add_argument("--listen", default="127.0.0.1:0", help="HOST:PORT of the device (port 0: any free)")
     emulate.add_argument(
         "--uplink", action="append", default=[], help="[MESSAGE=]HOST:PORT for uplinks; may be repeated"
+    )
+    emulate.add_argument(
+        "--profile", default="", help="profile of the vendor's folder, where it plays several"
+    )
+    emulate.add_argument(
+        "--broker", default="", help="MQTT vendors: HOST:PORT, or own for one in this process"
     )
     emulate.add_argument("--form", help="what stands around its uplinks, for instance bare or wsmp_signed")
     emulate.add_argument("--frame", action="append", default=[], help="uplink frame in hex; may be repeated")
@@ -101,7 +109,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for command in (send, probe, conform):
         command.add_argument("--vendor", default=_DEFAULT_VENDOR, help=f"id (default {_DEFAULT_VENDOR})")
         command.add_argument(
-            "--device", required=command is not conform, help="HOST[:PORT] of the device, udp:// may precede"
+            "--device",
+            required=command is not conform,
+            help="HOST[:PORT] of the device or of its broker, udp:// may precede",
         )
         command.add_argument("--profile", default="", help="profile of the vendor's folder")
         command.add_argument("--set", action="append", default=[], help="FIELD=VALUE of the configuration")
@@ -114,9 +124,15 @@ def _emulate(args: argparse.Namespace) -> int:
     frames = [_octets(text) for text in args.frame]
     if args.file is not None:
         frames += [_octets(line) for line in args.file.read_text("ascii").split()]
-    keywords: dict[str, Any] = {"host": host, "port": port, "faults": read_faults(args.fault)}
-    if args.form is not None:
-        keywords["form"] = args.form
+    keywords: dict[str, Any] = {"host": host, "port": port, "faults": read_faults(args.fault, info.faults)}
+    taken = inspect.signature(info.emulator).parameters
+    for name in ("profile", "broker", "form"):
+        value = getattr(args, name)
+        if value and name not in taken:
+            raise RsuError(RsuReason.CONFIG, f"{args.vendor} has no {name}")
+        if value:
+            keywords[name] = value
+    needs_uplink = "broker" not in taken
     if args.uplink:
         ports: dict[str, int] = {}
         target = ""
@@ -127,7 +143,7 @@ def _emulate(args: argparse.Namespace) -> int:
                 raise RsuError(RsuReason.CONFIG, f"uplinks to both {target} and {host_up}")
             target = host_up
         keywords["uplink"] = (target, ports)
-    elif frames:
+    elif frames and needs_uplink:
         raise RsuError(RsuReason.CONFIG, "frames to send up, but no --uplink to send them to")
     try:
         emulator = info.emulator(SystemClock(), sent_over_air=_show(args.json), **keywords)
@@ -251,9 +267,11 @@ def _conform(args: argparse.Namespace) -> int:
 
     def report(result: CheckResult) -> None:
         if not args.json:
-            print(f"{result.status:8} {result.name}: {result.detail or result.what}", flush=True)
+            name = f"{result.profile} {result.name}".strip()
+            print(f"{result.status:8} {name}: {result.detail or result.what}", flush=True)
 
-    results = asyncio.run(run(info, device, only=args.check, report=report))
+    profiles = [args.profile] if args.profile else []
+    results = asyncio.run(run(info, device, only=args.check, profiles=profiles, report=report))
     gaps = quality_gaps(info, results)
     failed = [result.name for result in results if result.status is Status.FAILED]
     if args.json:

@@ -114,12 +114,16 @@ class Bench:
     """Makes what checks work on: adapters of one vendor, emulators or the real device, and frames.
 
     device: values for the adapter's configuration that reach a real device, or None for the emulator.
+    profile: of the emulated device.
     """
 
-    def __init__(self, info: VendorInfo, clock: Clock, device: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, info: VendorInfo, clock: Clock, device: Mapping[str, Any] | None = None, profile: str = ""
+    ) -> None:
         self.info = info
         self.clock = clock
         self.device = device
+        self.profile = profile
 
     @asynccontextmanager
     async def pair(self, *, faults: Faults | None = None, **config: Any) -> AsyncIterator[Pair]:
@@ -127,7 +131,8 @@ class Bench:
         emulator = None
         reach: Mapping[str, Any] = self.device or {}
         if self.device is None:
-            emulator = self.info.emulator(self.clock, faults=faults)
+            named = {"profile": self.profile} if self.profile else {}
+            emulator = self.info.emulator(self.clock, faults=faults, **named)
             await emulator.start()
             reach = emulator.adapter_values()
         values = {"device_id": "conformance", **reach, **config}

@@ -22,12 +22,14 @@ class Status(StrEnum):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One check's outcome. detail: what was found instead, empty when passed."""
+    """One check's outcome. detail: what was found instead, empty when passed. profile: of the emulated
+    device, where the kit runs with several."""
 
     name: str
     what: str
     status: Status
     detail: str = ""
+    profile: str = ""
 
 
 def all_checks(info: VendorInfo) -> tuple[Check, ...]:
@@ -40,12 +42,14 @@ async def run(
     device: Mapping[str, Any] | None = None,
     *,
     only: Iterable[str] = (),
+    profiles: Iterable[str] = (),
     report: Callable[[CheckResult], None] | None = None,
 ) -> list[CheckResult]:
     """Run the checks one after the other; `report` is called with each result as it comes.
 
     device: configuration values that reach a real device; without it the emulator is used, on a virtual
-    clock. only: names of checks, all when empty. Raises RsuError CONFIG for an unknown name.
+    clock, once with each of the vendor's conformance profiles, or of `profiles`. only: names of checks, all
+    when empty. Raises RsuError CONFIG for an unknown name.
     """
     checks = all_checks(info)
     wanted = set(only)
@@ -54,25 +58,29 @@ async def run(
         advice = f"checks: {', '.join(check.name for check in checks)}"
         raise RsuError(RsuReason.CONFIG, f"no check {', '.join(sorted(unknown))}", advice=advice)
     results = []
-    for check in checks:
-        if wanted and check.name not in wanted:
-            continue
-        result = await _run_one(info, device, check)
-        results.append(result)
-        if report is not None:
-            report(result)
+    emulated = tuple(profiles) or info.conformance_profiles
+    for profile in emulated if device is None else ("",):
+        for check in checks:
+            if wanted and check.name not in wanted:
+                continue
+            result = await _run_one(info, device, check, profile)
+            results.append(result)
+            if report is not None:
+                report(result)
     return results
 
 
-async def _run_one(info: VendorInfo, device: Mapping[str, Any] | None, check: Check) -> CheckResult:
+async def _run_one(
+    info: VendorInfo, device: Mapping[str, Any] | None, check: Check, profile: str
+) -> CheckResult:
     if device is not None and check.needs == "emulator":
         return CheckResult(check.name, check.what, Status.SKIPPED, "needs an emulator")
-    bench = Bench(info, VirtualClock() if device is None else SystemClock(), device)
+    bench = Bench(info, VirtualClock() if device is None else SystemClock(), device, profile)
     try:
         await check.run(bench)
     except (CheckFailed, RsuError) as error:
-        return CheckResult(check.name, check.what, Status.FAILED, str(error))
-    return CheckResult(check.name, check.what, Status.PASSED)
+        return CheckResult(check.name, check.what, Status.FAILED, str(error), profile)
+    return CheckResult(check.name, check.what, Status.PASSED, profile=profile)
 
 
 class _Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

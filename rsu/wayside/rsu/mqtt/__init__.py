@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wayside.rsu.mqtt._broker import BrokerLimits, MqttBroker
 from wayside.rsu.mqtt._client import MqttClient
+from wayside.rsu.mqtt._hub import BrokerAddress, Layout, Share, join
 from wayside.rsu.mqtt._packets import (
     ConnAck,
     Connect,
@@ -27,10 +28,12 @@ from wayside.rsu.mqtt._packets import (
 from wayside.rsu.mqtt._topics import check_filter, check_topic, matches
 
 __all__ = [
+    "BrokerAddress",
     "BrokerLimits",
     "ConnAck",
     "Connect",
     "Disconnect",
+    "Layout",
     "MqttBroker",
     "MqttClient",
     "Packet",
@@ -39,6 +42,7 @@ __all__ = [
     "PingResp",
     "PubAck",
     "Publish",
+    "Share",
     "SubAck",
     "Subscribe",
     "UnsubAck",
@@ -47,5 +51,6 @@ __all__ = [
     "build_packet",
     "check_filter",
     "check_topic",
+    "join",
     "matches",
 ]

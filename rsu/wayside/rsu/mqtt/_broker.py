@@ -97,6 +97,11 @@ class MqttBroker:
         return self._host, self._port
 
     @property
+    def running(self) -> bool:
+        """Whether it listens."""
+        return self._server is not None
+
+    @property
     def clients(self) -> tuple[str, ...]:
         """Ids of the clients that are logged in."""
         return tuple(self._clients)

@@ -1,0 +1,539 @@
+"""Adapter of T/ITS 0117 units: MQTT both ways. Thin around `wire` and `wayside.rsu.mqtt`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import statistics
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+
+from wayside.clock import Clock, MonoNs, UtcNs
+from wayside.observe import Counters, new_trace_id
+from wayside.rsu import (
+    Adapter,
+    Capabilities,
+    Checked,
+    Delivery,
+    DeliveryState,
+    DeviceConfig,
+    DeviceState,
+    Direction,
+    Envelope,
+    Flags,
+    RsuError,
+    RsuReason,
+    check_frame,
+    new_msg_uid,
+)
+from wayside.rsu.mqtt import Publish, Share, join
+from wayside.rsu.vendors.tits0117 import wire
+from wayside.rsu.vendors.tits0117.config import Config
+from wayside.rsu.vendors.tits0117.transfer import Transfer, Transfers
+from wayside.runtime import BoundedQueue, Full
+
+_log = logging.getLogger(__name__)
+
+MISSED_HEARTBEATS = 3
+_WAITING_TRANSFERS = 64
+_OFFSETS = 5
+_TELEMETRY = ("BASEINFO", "RUNNINGINFO", "STATE")
+# A unit that goes on registering has not got its orders: they are sent again, but not for each word of it.
+_ORDERS_AGAIN_NS = 10_000_000_000
+
+
+class _Payload(NamedTuple):
+    topic: str
+    data: bytes
+    utc_ns: UtcNs
+    mono_ns: MonoNs
+
+
+class Tits0117(Adapter):
+    """A T/ITS 0117 unit behind an MQTT broker, in the JSON or the binary form.
+
+    A unit waits for approval (`approved` of its configuration, or `approve`). MAP and settings are ACKED by
+    the unit alone, by the right sequence number; for all else SENT is the most that can be said. JSON becomes
+    frames of T/CSAE 53-2020, with the fields named that were lost or filled in. The unit's clock is watched
+    and flagged, and decides nothing.
+    """
+
+    vendor: ClassVar[str] = "tits0117"
+
+    def __init__(
+        self,
+        config: DeviceConfig,
+        clock: Clock,
+        counters: Counters,
+        on_delivery: Callable[[Delivery], None] | None = None,
+        *,
+        seed: int | None = None,
+    ) -> None:
+        if not isinstance(config, Config):
+            raise TypeError(f"{self.vendor} needs its own Config, not {type(config).__name__}")
+        super().__init__(config, clock, counters, on_delivery, seed=seed)
+        self._config = config
+        self._layout = config.layout
+        self._abilities = config.capabilities()
+        self._approved = config.approved
+        self._management = wire.Management(
+            hb_rate_s=config.hb_rate_s,
+            running_info_rate_s=config.running_info_rate_s,
+            log_level=config.log_level,
+        )
+        self._share: Share | None = None
+        self._transfers = Transfers(_WAITING_TRANSFERS)
+        self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._stored: dict[object, Delivery] = {}
+        self._telemetry: dict[str, dict[str, Any]] = {}
+        self._offsets_ms: deque[float] = deque(maxlen=_OFFSETS)
+        self._ordered_mono: MonoNs | None = None
+        self._inbox: BoundedQueue[_Payload] = BoundedQueue(
+            config.receive_queue, Full.DROP_OLDEST, lambda _: self._refuse(RsuReason.QUEUE_FULL)
+        )
+        self._decoding = False
+
+    # --- approval and verbs ---------------------------------------------------------------------------
+
+    @property
+    def approved(self) -> bool:
+        """Whether an operator has let the unit in."""
+        return self._approved
+
+    def approve(self) -> None:
+        """Let the unit in: what it sends is taken from now on, and it gets its orders."""
+        if self._approved:
+            return
+        self._approved = True
+        if self.state is DeviceState.PENDING_APPROVAL:
+            self._set_state(DeviceState.CONNECTING)
+            self._heard()
+        self._order_soon()
+
+    async def configure(self, settings: Mapping[str, Any]) -> None:
+        """Set what the unit reports: `bsmConfig`, `rsiConfig`, `rsmConfig`, `mapConfig`, `spatConfig`.
+
+        Returns when the unit has acknowledged; where its layout knows no acknowledgement, when it was sent.
+        Raises RsuError CONFIG, NOT_APPROVED, OFFLINE, TIMEOUT, DEVICE_ERROR with the unit's code.
+        """
+        seq = self._transfers.next_seq()
+        payload = wire.build_config(settings, seq, self._config.key_case)
+        if "CONFIG" not in self._layout.acknowledged:
+            await self._publish("CONFIG", payload)
+            return
+        transfer = Transfer(self._layout.ack_up("CONFIG", self._config.name), [(seq, payload)], None)
+        self._check_approved()
+        self._transfers.add(transfer)
+        await self._ask(seq, "CONFIG", payload, lambda: self._transfers.remove(transfer))
+
+    async def query(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Values of the unit: `BASEINFO`, `RUNNINGINFO`, `STATE` as last reported, others by INFOQuery.
+
+        Raises RsuError UNSUPPORTED where the layout has no such question, NOT_APPROVED, OFFLINE, TIMEOUT.
+        """
+        found: dict[str, Any] = {}
+        for name in names:
+            if name.upper() in _TELEMETRY:
+                found[name] = self._telemetry.get(name.upper())
+                continue
+            if not self._config.up_id:
+                raise RsuError(RsuReason.UNSUPPORTED, f"this unit cannot be asked for {name}")
+            seq = self._transfers.next_seq()
+            config = self._config
+            payload = wire.build_query(
+                config.envelope_id, config.esn, name, seq, self.clock.utc(), config.key_case
+            )
+            found[name] = await self._ask(seq, wire.QUERY, payload, lambda: None)
+        return found
+
+    async def command(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the unit do something; nothing of it is confirmed.
+
+        approve. reboot. report: hb_rate_s, running_info_rate_s, log_level. move: address, address_at_s (s of
+        UTC). upload_log: url, user, password, protocol. Raises RsuError UNSUPPORTED, CONFIG, NOT_APPROVED,
+        OFFLINE.
+        """
+        if name == "approve":
+            self.approve()
+            return {}
+        if name == "upload_log":
+            words = [str(arguments.get(key, "")) for key in ("url", "user", "password", "protocol")]
+            if not words[0] or words[3] not in ("http", "https", "ftp", "sftp", "other"):
+                raise RsuError(RsuReason.CONFIG, "a log order needs a url and a protocol", where=name)
+            await self._publish("Log", wire.build_log_order(*words))
+            return {}
+        if name not in ("reboot", "report", "move"):
+            raise RsuError(RsuReason.UNSUPPORTED, f"{self.vendor} has no command {name}")
+        changes = {"reboot": True} if name == "reboot" else dict(arguments)
+        try:
+            settings = msgspec.convert(
+                msgspec.to_builtins(self._management) | changes, wire.Management, strict=True
+            )
+        except msgspec.ValidationError as error:
+            raise RsuError(RsuReason.CONFIG, str(error), where=name) from None
+        await self._manage(settings)
+        if name == "report":
+            self._management = settings
+        return {}
+
+    # --- what the base asks for -----------------------------------------------------------------------
+
+    def _capabilities(self) -> Capabilities:
+        return self._abilities
+
+    def _liveness_s(self) -> float:
+        beat_s = self._management.hb_rate_s
+        return MISSED_HEARTBEATS * beat_s if beat_s else self._config.liveness_s
+
+    def _clock_offset_ms(self) -> float | None:
+        return statistics.median(self._offsets_ms) if self._offsets_ms else None
+
+    async def _open(self) -> None:
+        config = self._config
+        filters = dict.fromkeys(self._layout.up_filters(config.name), config.qos)
+        share = Share(
+            config.name,
+            self._layout,
+            filters,
+            received=self._arrived,
+            refused=self._refuse,
+            lost=self._lost,
+        )
+        await join(self.clock, config.broker, share)
+        self._share = share
+        if not self._decoding:
+            self._decoding = True
+            self.tasks.start(self._decode_all(), "decoder")
+        if config.up_id:
+            await share.publish(self._layout.register_now(), b"", qos=config.qos)
+        if self._approved:
+            await self._manage(self._management)
+
+    async def _shut(self) -> None:
+        share, self._share = self._share, None
+        if share is not None:
+            await share.close()
+
+    async def _transmit(self, delivery: Delivery) -> DeliveryState:
+        envelope = delivery.envelope
+        if envelope.uper is None:
+            raise RsuError(RsuReason.UNSUPPORTED, "only UPER can be sent", where=self.device_id)
+        message = delivery.message
+        if self._config.body == "binary":
+            payload = wire.build_envelope(
+                message,
+                self._config.envelope_id,
+                self.clock.utc() // 1_000_000,
+                (envelope.uper,),
+                self._config.id_padding,
+            )
+            await self._publish(message, payload)
+        else:
+            body, delivery.lost_fields = wire.body_of(message, envelope.uper, self._context(self.clock.utc()))
+            if message == "MAP":
+                await self._transfer(delivery, wire.slices_of(body, self._config.slice_bytes))
+            else:
+                await self._publish(message, msgspec.json.encode(body))
+        # Only at QoS 1: cut back to SENT by the base, with the broker's word noted.
+        return DeliveryState.ACKED if delivery.ack.name == "TRANSPORT" else DeliveryState.SENT
+
+    # --- down -----------------------------------------------------------------------------------------
+
+    def _check_approved(self) -> None:
+        if not self._approved:
+            raise RsuError(RsuReason.NOT_APPROVED, "the unit waits for approval", where=self.device_id)
+
+    async def _publish(self, kind: str, payload: bytes) -> None:
+        self._check_approved()
+        if self._share is None:
+            raise RsuError(RsuReason.OFFLINE, "no connection to the broker", where=self.device_id)
+        await self._share.publish(self._layout.down(kind, self._config.name), payload, qos=self._config.qos)
+
+    async def _manage(self, settings: wire.Management) -> None:
+        config = self._config
+        payload = wire.build_management(
+            settings, config.unit_name, config.esn, self.clock.utc(), config.key_case
+        )
+        self._ordered_mono = self.clock.mono()
+        # Called while the connection opens as well: the share is there before the base says open.
+        await self._publish("MNG", payload)
+
+    def _order_soon(self) -> None:
+        now, before = self.clock.mono(), self._ordered_mono
+        if self._share is None or (before is not None and now - before < _ORDERS_AGAIN_NS):
+            return
+        self._ordered_mono = now
+        self.tasks.start(self._order(), "orders")
+
+    async def _order(self) -> None:
+        try:
+            await self._manage(self._management)
+        except RsuError as error:
+            # The unit asks again.
+            self._refuse(error.reason)
+
+    async def _transfer(self, delivery: Delivery, slices: list[wire.Slice]) -> None:
+        self._check_approved()
+        for older in self._transfers.older(delivery):
+            self._transfers.remove(older)
+            if older.delivery is not None:
+                self._end(older.delivery, RsuReason.SUPERSEDED, "a newer one before it was acknowledged")
+        numbered = [(self._transfers.next_seq(), part) for part in slices]
+        parts = [(seq, part.payload(seq)) for seq, part in numbered]
+        transfer = Transfer(self._layout.ack_up(delivery.message, self._config.name), parts, delivery)
+        self._transfers.add(transfer)
+        try:
+            for _, payload in parts:
+                await self._publish(delivery.message, payload)
+        except RsuError:
+            self._transfers.remove(transfer)
+            raise
+        self.tasks.start(self._repeat(transfer, delivery), "acknowledgement")
+
+    async def _repeat(self, transfer: Transfer, delivery: Delivery) -> None:
+        """Send the open parts again until the unit has taken them, or the tries are used up."""
+        for left in reversed(range(self._config.ack_tries)):
+            await self.clock.sleep(self._config.ack_wait_s)
+            if transfer.done or delivery.ended:
+                return
+            if not left:
+                break
+            for payload in tuple(transfer.open.values()):
+                try:
+                    await self._publish(delivery.message, payload)
+                except RsuError as error:
+                    # The next try comes by itself.
+                    self.counters.drop(error.reason)
+            self.counters.count("rsu_sent_again", delivery.message)
+        self._transfers.remove(transfer)
+        what = f"{len(transfer.open)} parts were not acknowledged, sent {self._config.ack_tries} times"
+        self._end(delivery, RsuReason.TIMEOUT, what)
+
+    async def _ask(self, seq: str, kind: str, payload: bytes, forget: Callable[[], None]) -> Any:
+        """Send something until its answer comes. Raises RsuError OFFLINE, TIMEOUT and the unit's own."""
+        if self._share is None:
+            raise RsuError(RsuReason.OFFLINE, "no connection to the broker", where=self.device_id)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._answers[seq] = answer
+        timer = self.tasks.start(self._send_until(answer, kind, payload), "question")
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+            del self._answers[seq]
+            forget()
+
+    async def _send_until(self, answer: asyncio.Future[Any], kind: str, payload: bytes) -> None:
+        try:
+            for _ in range(self._config.ack_tries):
+                await self._publish(kind, payload)
+                await self.clock.sleep(self._config.ack_wait_s)
+            what = f"no answer to {kind}, sent {self._config.ack_tries} times"
+            raise RsuError(RsuReason.TIMEOUT, what, where=self.device_id)
+        except RsuError as error:
+            if not answer.done():
+                answer.set_exception(error)
+        finally:
+            # Closed in the middle of a question: nobody may wait for ever.
+            if not answer.done():
+                answer.set_exception(RsuError(RsuReason.OFFLINE, "closed", where=self.device_id))
+
+    # --- up -------------------------------------------------------------------------------------------
+
+    def _heard(self) -> None:
+        if self._approved:
+            super()._heard()
+        else:
+            self._heard_mono = self.clock.mono()
+            self._set_state(DeviceState.PENDING_APPROVAL)
+
+    def _arrived(self, message: Publish) -> None:
+        if len(message.payload) > self._config.max_payload_bytes:
+            self._refuse(RsuReason.TOO_LARGE)
+        elif self._admit():
+            self._inbox.put(_Payload(message.topic, message.payload, self.clock.utc(), self.clock.mono()))
+
+    async def _decode_all(self) -> None:
+        while True:
+            payload = await self._inbox.get()
+            with self._containment.around("rsu decode"):
+                try:
+                    await self._take(payload)
+                except RsuError as error:
+                    self._refuse(error.reason)
+            # Decoding takes its turn with sending and with the other devices.
+            await asyncio.sleep(0)
+
+    async def _take(self, payload: _Payload) -> None:
+        arrived = self._layout.read(payload.topic)
+        if arrived.kind == self._layout.registration:
+            self._registered(wire.read_body(payload.data))
+            return
+        if not self._approved:
+            self._heard()
+            raise RsuError(RsuReason.NOT_APPROVED, f"{arrived.kind} before approval")
+        if arrived.ack:
+            self._acknowledged(wire.read_ack(payload.data), payload.topic)
+        elif arrived.kind == wire.QUERY.upper():
+            self._answered(wire.read_body(payload.data))
+        elif arrived.driver:
+            await self._take_raw(arrived, payload)
+        elif arrived.kind in wire.MESSAGES:
+            self._take_message(arrived.kind, payload)
+        else:
+            self._reported(arrived.kind, wire.read_body(payload.data), payload.utc_ns)
+
+    def _registered(self, body: Mapping[str, Any]) -> None:
+        self._telemetry["BASEINFO"] = dict(body)
+        new = self.state not in (DeviceState.ONLINE, DeviceState.DEGRADED, DeviceState.PENDING_APPROVAL)
+        self._heard()
+        self.counters.count("rsu_registration", "new" if new else "repeated")
+        if new:
+            _log.info("%s has registered", self.device_id)
+            # What it held it may have lost with its power: it is sent again when next asked for.
+            for delivery in self._stored.values():
+                self._end(delivery, RsuReason.EXPIRED, "the unit has registered anew")
+            self._stored.clear()
+        if self._approved:
+            self._order_soon()
+
+    def _reported(self, kind: str, body: dict[str, Any], utc_ns: UtcNs) -> None:
+        if kind in _TELEMETRY:
+            self._telemetry[kind] = body
+        else:
+            stamp_ms = wire.read_time_ms(body)
+            if stamp_ms is not None:
+                self._compare_clocks(stamp_ms, utc_ns)
+        self.counters.count("rsu_report", kind)
+        self._heard()
+
+    def _answered(self, body: Mapping[str, Any]) -> None:
+        answer = self._answers.get(str(body.get("seqnum")))
+        if answer is None or answer.done():
+            raise RsuError(RsuReason.UNEXPECTED_ACK, "an answer that nobody waits for", where="seqNum")
+        self._heard()
+        answer.set_result(body.get("infovalue"))
+
+    def _acknowledged(self, ack: wire.Ack, topic: str) -> None:
+        transfer = self._transfers.take(ack, topic)
+        self._heard()
+        refusal = None
+        if ack.error_code:
+            refusal = RsuError(
+                RsuReason.DEVICE_ERROR,
+                f"the unit answers {ack.error_code} {ack.text}".rstrip(),
+                where=self.device_id,
+                vendor_code=str(ack.error_code),
+            )
+            self._transfers.remove(transfer)
+        delivery = transfer.delivery
+        if delivery is None:
+            answer = self._answers.get(ack.seq_num)
+            if answer is not None and not answer.done():
+                _settle(answer, refusal)
+        elif refusal is not None:
+            self._end(delivery, refusal.reason, str(refusal))
+        elif transfer.done:
+            self._stored[delivery.slot] = delivery
+            self._acknowledge(delivery, DeliveryState.ACKED)
+
+    async def _take_raw(self, arrived: wire.Arrived, payload: _Payload) -> None:
+        if arrived.kind != "RSM":
+            what = f"raw {arrived.kind} of {arrived.driver[:32]}"
+            raise RsuError(RsuReason.UNSUPPORTED, what, where="topic")
+        body, trailing = wire.read_json(payload.data)
+        try:
+            found = wire.read_raw_rsm(body, self._context(payload.utc_ns))
+        except wire.MissingKey as error:
+            if self._share is not None:
+                topic = self._layout.raw_answer(self._config.name)
+                await self._share.publish(topic, error.key.encode(), qos=0)
+            raise
+        for one in found:
+            self._transcoded(wire.encoded(one), one, payload, "raw", trailing)
+
+    def _take_message(self, kind: str, payload: _Payload) -> None:
+        if self._config.body == "json":
+            body, trailing = wire.read_json(payload.data)
+            for frame, transcoded in wire.frames_of(kind, body, self._context(payload.utc_ns)):
+                self._transcoded(frame, transcoded, payload, "json", trailing)
+            return
+        wrapped = wire.parse_envelope(kind, payload.data)
+        skewed = self._compare_clocks(wrapped.utc_ms, payload.utc_ns)
+        checked = [(frame, check_frame(self._config.dialect, frame)) for frame in wrapped.frames]
+        for _, one in checked:
+            if one.message != kind:
+                what = f"{one.message} under the topic of {kind}"
+                raise RsuError(RsuReason.MALFORMED, what, where="topic")
+        device_utc_ns = UtcNs(wrapped.utc_ms * 1_000_000)
+        for frame, one in checked:
+            flags = Flags(trailing_bytes=len(frame) - one.octets, clock_skew=skewed)
+            self._receive(self._envelope(one, frame[: one.octets], payload, "envelope", flags, device_utc_ns))
+
+    def _transcoded(
+        self, frame: bytes, transcoded: wire.Transcoded, payload: _Payload, form: str, trailing: int
+    ) -> None:
+        account = transcoded.account
+        flags = Flags(
+            transcoded=True,
+            trailing_bytes=trailing,
+            unit_guessed=account.unit_guessed,
+            clock_skew=bool(self._ailment),
+        )
+        checked = check_frame(self._config.dialect, frame)
+        envelope = self._envelope(checked, frame, payload, form, flags, None)
+        self._receive(
+            msgspec.structs.replace(
+                envelope, lost_fields=tuple(account.lost), defaulted_fields=tuple(account.defaulted)
+            )
+        )
+
+    def _envelope(
+        self,
+        checked: Checked,
+        frame: bytes,
+        payload: _Payload,
+        form: str,
+        flags: Flags,
+        device_utc_ns: UtcNs | None,
+    ) -> Envelope:
+        return Envelope(
+            msg_uid=new_msg_uid(),
+            device_id=self.device_id,
+            vendor=self.vendor,
+            direction=Direction.UP,
+            dialect=self._config.dialect,
+            message=checked.message,
+            uper=frame,
+            value=checked.value,
+            form=form,
+            source=payload.topic,
+            flags=flags,
+            utc_ns=payload.utc_ns,
+            mono_ns=payload.mono_ns,
+            device_utc_ns=device_utc_ns,
+            trace_id=new_trace_id(),
+        )
+
+    def _compare_clocks(self, stamp_ms: int, utc_ns: UtcNs) -> bool:
+        """Whether the unit's clock is off, by the median of its last stamps."""
+        self._offsets_ms.append(stamp_ms - utc_ns / 1e6)
+        offset_ms = self._clock_offset_ms() or 0.0
+        off = abs(offset_ms) > self._config.clock_skew_ms
+        if off is not bool(self._ailment):
+            self._ails(f"its clock is off by {offset_ms / 1e3:.1f} s" if off else "")
+        return off
+
+    def _context(self, utc_ns: UtcNs) -> wire.Context:
+        config = self._config
+        return wire.Context(source_id=config.source_id, utc_ns=utc_ns, utc_offset_min=config.utc_offset_min)
+
+
+def _settle(answer: asyncio.Future[Any], refusal: RsuError | None) -> None:
+    if refusal is None:
+        answer.set_result(None)
+    else:
+        answer.set_exception(refusal)

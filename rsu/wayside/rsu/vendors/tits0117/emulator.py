@@ -1,0 +1,468 @@
+"""Emulated T/ITS 0117 unit on a real broker, true on the wire in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from wayside.clock import Clock
+from wayside.rsu import Adapter, Broadcast, Emulator, Faults, RsuError, RsuReason, frame_name
+from wayside.rsu.mqtt import MqttBroker, MqttClient, Publish
+from wayside.rsu.vendors.tits0117 import wire
+from wayside.rsu.vendors.tits0117.adapter import Tits0117
+from wayside.rsu.vendors.tits0117.config import DIALECT, Config
+from wayside.rsu.vendors.tits0117.faults import Tits0117Faults
+from wayside.runtime import Backoff, TaskOwner
+
+_REGISTER_EVERY_S = 10.0
+_MAX_WAITING = 1_000
+OWN = "own"
+# What a profile says of the wire; the emulator and the adapter that reaches it share it.
+_SHARED = ("delimiter", "up_id", "down_id", "body", "spat_down", "key_case", "id_padding", "utc_offset_min")
+
+
+class Tits0117Emulator(Emulator):
+    """Registers, beats, takes messages for broadcast and acknowledges them; a client of an MQTT broker.
+
+    broker: `own` for a broker in this process at host and port, `HOST:PORT`, or a started MqttBroker.
+    username, password: at that broker; the own one then lets only this user in. esn, unit_id: the unit's
+    names. profile: layout and form of the vendor's folder; layout: the same as values, over it. lat_deg,
+    lon_deg: told at registration. faults: of every device, or a Tits0117Faults.
+    """
+
+    forms: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        broker: MqttBroker | str = OWN,
+        username: str = "",
+        password: str = "",
+        esn: str = "R0000001",
+        unit_id: str = "",
+        profile: str = "",
+        layout: Mapping[str, Any] | None = None,
+        lat_deg: float = 0.0,
+        lon_deg: float = 0.0,
+        faults: Faults | None = None,
+        sent_over_air: Callable[[Broadcast], None] | None = None,
+        uplink: object = None,
+    ) -> None:
+        if uplink is not None:
+            raise ValueError("a unit of this class sends up through its broker, not to an uplink address")
+        super().__init__(clock, faults=_own_faults(faults), sent_over_air=sent_over_air)
+        users = {username: password} if username else None
+        self._own_broker = MqttBroker(clock, host=host, port=port, users=users) if broker == OWN else None
+        self._broker = broker
+        values = {**_profile(profile), **(layout or {})}
+        self._config = msgspec.convert(
+            {
+                **{key: value for key, value in values.items() if key in _SHARED},
+                "device_id": esn,
+                "host": host,
+                "esn": esn,
+                "unit_id": unit_id,
+                "username": username,
+                "password": password,
+            },
+            Config,
+        )
+        self.form = "json" if self._config.body == "json" else "envelope"
+        self.layout = self._config.layout
+        self.place = lat_deg, lon_deg
+        self.approved = False
+        self.management = wire.Management(hb_rate_s=0, running_info_rate_s=0)
+        self.settings: dict[str, Any] = {}
+        self.slices: dict[str, str] = {}
+        self.reboots = 0
+        self.log_orders: list[dict[str, Any]] = []
+        self._client: MqttClient | None = None
+        self._life: TaskOwner | None = None
+        self._is_lost = asyncio.Event()
+        self._held: tuple[str, bytes] | None = None
+        self._beats = 0
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    @property
+    def broker(self) -> MqttBroker | None:
+        """The broker in this process, if there is one."""
+        return self._broker if isinstance(self._broker, MqttBroker) else self._own_broker
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the broker."""
+        if self.broker is not None:
+            return self.broker.address
+        host, _, port = str(self._broker).rpartition(":")
+        if not host or not port.isdigit():
+            raise RsuError(RsuReason.CONFIG, f"{self._broker!r} is neither own nor HOST:PORT", where="broker")
+        return host, int(port)
+
+    async def start(self) -> None:
+        """Connect to the broker and register. Raises RsuError UNREACHABLE, AUTH, CONFIG."""
+        if self._own_broker is not None and not self._own_broker.running:
+            await self._own_broker.start()
+        host, port = self.address
+        name = self._config.name
+        client = MqttClient(
+            self.clock,
+            host=host,
+            port=port,
+            client_id=f"unit-{self._config.esn}",
+            username=self._config.username,
+            password=self._config.password,
+            on_message=self._arrived,
+            on_lost=lambda _: self._is_lost.set(),
+        )
+        await client.connect()
+        self._client = client
+        self.approved = False
+        await client.subscribe(dict.fromkeys(self.layout.down_filters(name), 1))
+        self._life = TaskOwner("unit")
+        self._life.start(self._stay_connected(client), "connection")
+        self._life.start(self._register_on(), "registration")
+        self._life.start(self._beat_on(), "heartbeat")
+        self._life.start(self._tell_on(), "running info")
+
+    async def power_off(self) -> None:
+        """Vanish from the broker without a word; `start` comes back. A broker in this process stays."""
+        life, self._life = self._life, None
+        if life is not None:
+            await life.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.abort()
+
+    async def close(self) -> None:
+        """End the delayed work, the connection and the own broker."""
+        await self.tasks.close()
+        life, self._life = self._life, None
+        if life is not None:
+            await life.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        if self._own_broker is not None:
+            await self._own_broker.close()
+
+    def adapter_values(self) -> dict[str, Any]:
+        """The broker, the unit's names and layout; approved, and alive by its last message."""
+        host, port = self.address
+        config = self._config
+        shared = {key: getattr(config, key) for key in _SHARED}
+        login = {"username": config.username, "password": config.password}
+        names = {"esn": config.esn, "unit_id": config.unit_id}
+        rates = {"hb_rate_s": 0, "running_info_rate_s": 0}
+        return {"host": host, "port": port, "approved": True, **login, **names, **shared, **rates}
+
+    def attach(self, adapter: Adapter) -> None:
+        """Nothing to be told: both are at the broker. Raises TypeError for another vendor's adapter."""
+        if not isinstance(adapter, Tits0117):
+            raise TypeError(f"{type(adapter).__name__} is no adapter of this class")
+
+    # --- up -------------------------------------------------------------------------------------------
+
+    def send_up(self, uper: bytes) -> int:
+        """Send one frame up in the unit's form, through the faults. Raises RsuError OFFLINE, UNSUPPORTED."""
+        message = frame_name(DIALECT, uper)
+        topic = message
+        if self._happens(self.faults.wrong_type):
+            topic = self._random.choice([name for name in wire.MESSAGES if name != message])
+        payload = self._damaged(self._built(message, uper), 17 if message == "BSM" else 16)
+        return self._send(self.layout.up(topic, self._config.name), payload)
+
+    def send_up_bsms(self, upers: tuple[bytes, ...]) -> int:
+        """Send several BSM in one envelope. Raises RsuError OFFLINE, UNSUPPORTED in the JSON form."""
+        if self._config.body == "json":
+            raise RsuError(RsuReason.UNSUPPORTED, "BSM has no JSON form here")
+        payload = bytearray(self._wrapped("BSM", upers))
+        payload[16] = (payload[16] + self._faults.count_off) & 0xFF
+        return self._send(self.layout.up("BSM", self._config.name), self._damaged(bytes(payload), 17))
+
+    def send_up_raw(self, body: Any, driver: str = "BOX") -> int:
+        """Send a perception vendor's objects up as they are, a JSON value."""
+        topic = self.layout.raw_up("RSM", self._config.name, driver)
+        return self._send(topic, self._damaged(msgspec.json.encode(body), 0))
+
+    def send_payload(self, kind: str, payload: bytes) -> int:
+        """Send any octets under the topic of a kind."""
+        return self._send(self.layout.up(kind, self._config.name), payload)
+
+    def acknowledge(self, kind: str, seq_num: str | int, error_code: int = 0) -> None:
+        """Send one acknowledgement, wanted or not."""
+        payload = wire.build_ack(seq_num, error_code, self._config.key_case)
+        self._out(self.layout.ack_up(kind, self._config.name), payload)
+
+    def carried(self, uper: bytes) -> bytes:
+        """The frame that can come back after the unit's form: in JSON without what it has no room for."""
+        if self._config.body == "binary":
+            return uper
+        message, context = frame_name(DIALECT, uper), self._context()
+        body, _ = wire.body_of(message, uper, context)
+        return wire.frames_of(message, body, context)[0][0]
+
+    def register(self) -> None:
+        """Send one registration."""
+        config = self._config
+        payload = wire.build_info(
+            config.envelope_id, config.esn, config.unit_name, *self.place, config.key_case
+        )
+        if config.up_id:
+            self._out(self.layout.up("INFO", config.name), payload)
+        else:
+            self._out(self.layout.up("BASEINFO", config.name), payload)
+
+    def beat(self) -> None:
+        """Send one heartbeat."""
+        config = self._config
+        self._beats += 1
+        utc_ms = self._utc_ms()
+        payload = wire.build_heartbeat(
+            config.envelope_id, config.esn, config.unit_name, self._beats, utc_ms, config.key_case
+        )
+        self._out(self.layout.up("HB", config.name), payload)
+
+    # --- the unit's own work --------------------------------------------------------------------------
+
+    @property
+    def _faults(self) -> Tits0117Faults:
+        self.faults = faults = _own_faults(self.faults)
+        return faults
+
+    def _context(self) -> wire.Context:
+        return wire.Context(
+            source_id=self._config.source_id,
+            utc_ns=self.clock.utc(),
+            utc_offset_min=self._config.utc_offset_min,
+        )
+
+    def _utc_ms(self) -> int:
+        return max(0, self.clock.utc() // 1_000_000 + self._faults.clock_skew_ms)
+
+    async def _stay_connected(self, client: MqttClient) -> None:
+        backoff = Backoff(first_s=0.2, ceiling_s=5.0, seed=self.faults.seed)
+        while True:
+            await self._is_lost.wait()
+            self._is_lost.clear()
+            while not client.is_open:
+                try:
+                    await client.connect()
+                except RsuError as error:
+                    self.counters.drop(error.reason)
+                    await self.clock.sleep(backoff.next_s())
+            backoff.reset()
+
+    async def _register_on(self) -> None:
+        while True:
+            if not self.approved:
+                self.register()
+            await self.clock.sleep(_REGISTER_EVERY_S)
+
+    async def _beat_on(self) -> None:
+        while True:
+            rate_s = self.management.hb_rate_s
+            if self.approved and rate_s and not self._faults.no_beats:
+                self.beat()
+            await self.clock.sleep(rate_s or 1.0)
+
+    async def _tell_on(self) -> None:
+        while True:
+            rate_s = self.management.running_info_rate_s
+            if self.approved and rate_s:
+                body = {"rsuEsn": self._config.esn, "rsuId": self._config.envelope_id}
+                running = {
+                    "cpu": {"load": 0.1, "uti": "10,9"},
+                    "mem": {"total": 1024, "used": 512, "free": 512},
+                }
+                self._out(
+                    self.layout.up("RunningInfo", self._config.name),
+                    msgspec.json.encode({**body, "runningInfo": running}),
+                )
+            await self.clock.sleep(rate_s or 1.0)
+
+    # --- out, through the faults ----------------------------------------------------------------------
+
+    def _built(self, message: str, uper: bytes) -> bytes:
+        if self._config.body == "binary":
+            return self._wrapped(message, (uper + bytes(self.faults.pad_bytes),))
+        body, _ = wire.body_of(message, uper, self._context())
+        if message == "MAP":
+            return wire.slices_of(body, self._config.slice_bytes)[0].payload("0")
+        return msgspec.json.encode(body)
+
+    def _wrapped(self, message: str, upers: tuple[bytes, ...]) -> bytes:
+        return wire.build_envelope(
+            message, self._config.envelope_id, self._utc_ms(), upers, self._config.id_padding
+        )
+
+    def _damaged(self, payload: bytes, at: int) -> bytes:
+        """A payload with the current faults. at: where the first length of an envelope stands."""
+        faults, changed = self._faults, bytearray(payload)
+        if self._config.body == "binary":
+            if faults.wrong_length:
+                length = int.from_bytes(changed[at : at + 2], "little") + faults.wrong_length
+                changed[at : at + 2] = (length & 0xFFFF).to_bytes(2, "little")
+            if self._happens(faults.big_endian):
+                changed[8:16] = changed[8:16][::-1]
+                changed[at : at + 2] = changed[at : at + 2][::-1]
+        elif faults.wrong_length:
+            changed = changed[:-1]
+        if self._happens(faults.corrupt):
+            changed[self._random.randrange(len(changed))] ^= self._random.randrange(1, 256)
+        return bytes(changed) + (bytes(faults.pad_bytes) if self._config.body == "json" else b"")
+
+    def _send(self, topic: str, payload: bytes) -> int:
+        faults = self._faults
+        if self._client is None:
+            raise RsuError(RsuReason.OFFLINE, "the emulator is not connected")
+        if faults.silence or self._happens(faults.drop):
+            return 0
+        if self._happens(faults.wrong_layout):
+            other = "." if self.layout.delimiter == "/" else "/"
+            topic = topic.replace(self.layout.delimiter, other)
+        out = [(topic, payload)] * (2 if self._happens(faults.duplicate) else 1)
+        held, self._held = self._held, None
+        if held is None and self._happens(faults.reorder):
+            self._held = out.pop()
+        elif held is not None:
+            out.append(held)
+        for item in out:
+            self._out(*item)
+        return len(out)
+
+    def _out(self, topic: str, payload: bytes) -> None:
+        if self.faults.silence or self._client is None:
+            return
+        if self.faults.slow_s > 0:
+            if len(self.tasks) < _MAX_WAITING:
+                self.tasks.start(self._out_later(self.faults.slow_s, topic, payload), "slow")
+            return
+        self._write(topic, payload)
+
+    async def _out_later(self, seconds: float, topic: str, payload: bytes) -> None:
+        await self.clock.sleep(seconds)
+        self._write(topic, payload)
+
+    def _write(self, topic: str, payload: bytes) -> None:
+        if self._client is None:
+            return
+        try:
+            self._client.publish(topic, payload)
+        except RsuError as error:
+            self.counters.drop(error.reason)
+
+    # --- down -----------------------------------------------------------------------------------------
+
+    def _arrived(self, message: Publish) -> None:
+        if self.faults.silence:
+            return
+        if self.faults.slow_s > 0:
+            if len(self.tasks) < _MAX_WAITING:
+                self.tasks.start(self._take_later(message), "slow")
+            return
+        self._take(message)
+
+    async def _take_later(self, message: Publish) -> None:
+        await self.clock.sleep(self.faults.slow_s)
+        self._take(message)
+
+    def _take(self, message: Publish) -> None:
+        kind = self.layout.read_down(message.topic, self._config.name)
+        try:
+            if kind == "TICE":
+                self.register()
+            elif kind == "MNG":
+                self._obey(wire.read_management(message.payload))
+            elif kind == "Log":
+                self.log_orders.append(wire.read_body(message.payload))
+                del self.log_orders[:-10]
+            elif kind == "CONFIG":
+                self.settings |= wire.read_body(message.payload)
+                self._answer("CONFIG", wire.read_body(message.payload))
+            elif kind == wire.QUERY:
+                self._tell(wire.read_body(message.payload))
+            elif kind is not None:
+                self._broadcast(kind, message.payload)
+            else:
+                self.counters.count("emulator_told", "other")
+        except RsuError as error:
+            self._refuse(error)
+
+    def _obey(self, orders: wire.Management) -> None:
+        self.approved = True
+        self.management = orders
+        if orders.reboot:
+            self.reboots += 1
+            self.approved = False
+            self.register()
+
+    def _tell(self, question: dict[str, Any]) -> None:
+        answer = {"rsuEsn": self._config.esn, "seqNum": question.get("seqnum"), "InfoValue": {"ok": 1}}
+        self._out(self.layout.up(wire.QUERY, self._config.name), msgspec.json.encode(answer))
+
+    def _broadcast(self, kind: str, payload: bytes) -> None:
+        if self._config.body == "binary":
+            frames = wire.parse_envelope(kind, payload).frames
+            for frame in frames:
+                if frame_name(DIALECT, frame) != kind:
+                    raise RsuError(RsuReason.MALFORMED, f"the frame is no {kind}", where="topic")
+        else:
+            body, _ = wire.read_json(payload)
+            frames = tuple(frame for frame, _ in wire.frames_of(kind, body, self._context()))
+            if kind == "MAP":
+                read = wire.read_body(payload)
+                self.slices[str(read.get("mapslice"))] = str(read.get("etag"))
+                self._answer("MAP", read)
+        for frame in frames:
+            now_utc, now_mono = self.clock.utc(), self.clock.mono()
+            self._on_air(Broadcast(message=kind, uper=frame, utc_ns=now_utc, mono_ns=now_mono))
+
+    def _answer(self, kind: str, body: dict[str, Any]) -> None:
+        faults, seq = self._faults, str(body.get("seqnum"))
+        match faults.ack:
+            case "lost":
+                pass
+            case "error":
+                self.acknowledge(kind, seq, faults.error_code)
+            case "late":
+                if len(self.tasks) < _MAX_WAITING:
+                    self.tasks.start(self._answer_later(faults.ack_late_s, kind, seq), "late")
+            case "duplicate":
+                self.acknowledge(kind, seq)
+                self.acknowledge(kind, seq)
+            case "unknown":
+                self.acknowledge(kind, f"{seq}0000000")
+            case "number":
+                self.acknowledge(kind, int(seq) if seq.isdigit() else seq)
+            case _:
+                self.acknowledge(kind, seq)
+
+    async def _answer_later(self, seconds: float, kind: str, seq: str) -> None:
+        await self.clock.sleep(seconds)
+        self.acknowledge(kind, seq)
+
+
+def _own_faults(faults: Faults | None) -> Tits0117Faults:
+    if isinstance(faults, Tits0117Faults):
+        return faults
+    return msgspec.convert(msgspec.to_builtins(faults or Faults()), Tits0117Faults)
+
+
+def _profile(name: str) -> dict[str, Any]:
+    import tomllib
+
+    if not name:
+        return {}
+    path = Path(__file__).parent / "profiles" / f"{name}.toml"
+    if not path.is_file():
+        raise RsuError(RsuReason.CONFIG, f"no profile {name}")
+    values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))["device"]
+    return values
