@@ -28,7 +28,7 @@ name: Haihe
 origin: {{lat: 38.9811, lon: 117.3518}}
 maps:
   - {{file: {ROOT}/deploy/demo/maps/haihe-j2735-2024.hex, dialect: j2735-2024}}
-listen: {{sensors_udp: "127.0.0.1:0", link: "127.0.0.1:0"}}
+listen: {{sensors_udp: "127.0.0.1:0", link: "127.0.0.1:0", http: "127.0.0.1:0"}}
 link: {{token: {{file: link.token}}}}
 """
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from wayside.observe._reasons import Reason, stage_of
 
@@ -14,6 +15,15 @@ class Counters:
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._dropped: Counter[tuple[str, str]] = Counter()
+
+    @classmethod
+    def summed(cls, several: Iterable[Counters]) -> Counters:
+        """The sum of several, as it is now."""
+        out = cls()
+        for one in several:
+            out._counts.update(one._counts)
+            out._dropped.update(one._dropped)
+        return out
 
     def count(self, name: str, label: str = "", by: int = 1) -> None:
         """Add to a named count; `label` must come from a small fixed set."""

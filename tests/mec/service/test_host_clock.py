@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import wayside.mec.service._service as service_module
+import wayside.mec.service._core_part as core_module
 from wayside.clock import SystemClock
 from wayside.mec.service import EdgeService
 from wayside.mec.service._host_clock import ClockWatch, kernel_clock_error_ms
@@ -22,7 +22,7 @@ name: Haihe
 origin: {{lat: 38.9811, lon: 117.3518}}
 maps:
   - {{file: {MAPS / "haihe-j2735-2024.hex"}, dialect: j2735-2024}}
-listen: {{sensors_udp: "127.0.0.1:0", link: "127.0.0.1:0"}}
+listen: {{sensors_udp: "127.0.0.1:0", link: "127.0.0.1:0", http: "127.0.0.1:0"}}
 """
 
 
@@ -47,7 +47,7 @@ def test_a_change_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
 async def test_the_edge_doubts_what_the_kernel_doubts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, degraded: bool
 ) -> None:
-    monkeypatch.setattr(service_module, "kernel_clock_error_ms", lambda: math.inf)
+    monkeypatch.setattr(core_module, "kernel_clock_error_ms", lambda: math.inf)
     path = tmp_path / "site.yaml"
     path.write_text(SITE + line, "utf-8")
     service = EdgeService(load_site(path), SystemClock(), Counters())

@@ -28,7 +28,7 @@ name: Haihe
 origin: {lat: 38.9811, lon: 117.3518}
 maps:
   - {file: map.hex, dialect: j2735-2024}
-listen: {sensors_udp: "127.0.0.1:0", link: "127.0.0.1:0"}
+listen: {sensors_udp: "127.0.0.1:0", link: "127.0.0.1:0", http: "127.0.0.1:0"}
 link:
   token: {file: link.token}
   tls: {certificate: cert.pem, key: key.pem}
@@ -83,7 +83,7 @@ async def test_a_bad_certificate_ends_the_start_and_leaves_nothing_open(folder: 
 
 
 async def test_what_is_laid_open_is_said_at_the_start(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    text = SITE.replace('"127.0.0.1:0"}', '"0.0.0.0:0"}').replace("  tls:", "  #")
+    text = SITE.replace('link: "127.0.0.1:0"', 'link: "0.0.0.0:0"').replace("  tls:", "  #")
     (folder / "site.yaml").write_text(text)
     service = edge(folder)
     with caplog.at_level(logging.WARNING):

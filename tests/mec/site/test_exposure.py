@@ -109,7 +109,7 @@ def test_a_link_open_to_the_network_needs_a_token(folder: Path, host: str) -> No
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"])
 def test_on_this_computer_nothing_is_laid_open(folder: Path, host: str) -> None:
-    names = ("sensors_udp", "sensors_ws", "tscbm", "link")
+    names = ("sensors_udp", "sensors_ws", "tscbm", "link", "http")
     listen = "".join(f'  {name}: "{host}:0"\n' for name in names)
     assert load(folder, BARE + "listen:\n" + listen).warnings() == ()
 
@@ -117,7 +117,7 @@ def test_on_this_computer_nothing_is_laid_open(folder: Path, host: str) -> None:
 OPEN = (
     BARE
     + """\
-listen: {sensors_udp: "0.0.0.0:1", sensors_ws: "0.0.0.0:2", tscbm: "0.0.0.0:3", link: "0.0.0.0:4"}
+listen: {sensors_udp: "0.0.0.0:1", sensors_ws: "0.0.0.0:2", tscbm: "0.0.0.0:3", link: "0.0.0.0:4", http: "0.0.0.0:5"}
 sensors:
   - &cam {id: cam, kind: camera, lat: 38.98, lon: 117.35, rate_hz: 10, expected_delay_ms: 65, range_m: 110}
   - {id: lidar, kind: lidar, transport: websocket, token: {env: WAYSIDE_TEST_TOKEN},
@@ -133,13 +133,19 @@ uplink: {url: "http://centre.example", token: {env: WAYSIDE_TEST_UPLINK}}
 def test_each_thing_laid_open_is_told_with_what_to_do(folder: Path) -> None:
     warnings = load(folder, OPEN).warnings()
     assert [warning.partition(":")[0] for warning in warnings] == [
-        "listen.link", "sensors[0].address", "listen.sensors_ws", "signals[0].address", "uplink.url"
-    ]  # fmt: skip
+        "listen.link",
+        "sensors[0].address",
+        "listen.sensors_ws",
+        "signals[0].address",
+        "listen.http",
+        "uplink.url",
+    ]
     closed = (
         OPEN.replace("{id: cam,", "{id: cam, address: 192.0.2.9,")
         .replace('sensors_ws: "0.0.0.0:2"', 'sensors_ws: "127.0.0.1:2"')
         .replace("source: tscbm,", "source: tscbm, address: 192.0.2.8,")
         .replace("link: {token", "link: {tls: {certificate: a.pem, key: b.pem}, token")
-        .replace("http:", "https:")
+        .replace('http: "0.0.0.0:5"', 'http: "127.0.0.1:5"')
+        .replace("http://centre", "https://centre")
     )
     assert load(folder, closed).warnings() == ()

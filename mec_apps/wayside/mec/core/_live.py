@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from wayside.asn1.geometry import RoadGeometry
 from wayside.asn1.messages import Light
-from wayside.clock import MonoNs, UtcNs
+from wayside.clock import UtcNs
 from wayside.geo import heading_from_yaw
 from wayside.mec.sensors import SensorStatus
 from wayside.mec.site import Site
@@ -19,7 +19,6 @@ from wayside.records import (
     LiveSignal,
     LiveView,
 )
-from wayside.rsu import Adapter
 
 # The map shows a light as a driver sees it.
 _COLOUR = {
@@ -57,7 +56,7 @@ def live_view(
     seq: int,
     world: World,
     events: Iterable[EventRecord],
-    rsus: Mapping[str, Adapter],
+    rsus: Iterable[LiveRsu],
     lanes: Mapping[SignalKey, tuple[str, ...]],
     sensors: Iterable[LiveSensor] = (),
 ) -> LiveView:
@@ -68,7 +67,7 @@ def live_view(
         seq=seq,
         participants=tuple(_participants(world)),
         signals=tuple(_signal(key, state, world.now, lanes) for key, state in world.signals.items()),
-        rsus=tuple(_rsu(adapter, world.mono) for adapter in rsus.values()),
+        rsus=tuple(rsus),
         events=tuple(_event(event) for event in events),
         sensors=tuple(sensors),
         signs=tuple(_sign(sign, world) for sign in world.signs),
@@ -121,20 +120,6 @@ def _signal(
         state=_COLOUR[state.light],
         remaining_s=None if ends is None else max(0.0, (ends - now) / 1e9),
         lanes=lanes.get(key, ()),
-    )
-
-
-def _rsu(adapter: Adapter, now: MonoNs) -> LiveRsu:
-    status = adapter.status()
-    return LiveRsu(
-        device_id=status.device_id,
-        vendor=status.vendor,
-        state=status.state.value,
-        lat_deg=adapter.config.lat_deg or 0.0,
-        lon_deg=adapter.config.lon_deg or 0.0,
-        last_heard_s=status.last_heard_s,
-        sent=status.sent,
-        received=status.received,
     )
 
 

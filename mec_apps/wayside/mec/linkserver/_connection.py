@@ -29,6 +29,7 @@ class Host(Protocol):
 
     clock: Clock
     rules: LinkRules
+    holding: bool
 
     def opened(self, connection: Connection) -> None:
         """The WebSocket is up, no HELLO yet."""
@@ -73,6 +74,8 @@ class Connection(WSListener):
             self.pump,
         )
         self._host.opened(self)
+        if self._host.holding:
+            self.hold(True)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self.ended_at is not None:
@@ -106,6 +109,16 @@ class Connection(WSListener):
         """Nothing: see `pause_writing`."""
 
     # the server's calls
+
+    def hold(self, holding: bool) -> None:
+        """Read nothing from the vehicle, or read again."""
+        if self._transport is None or self._transport.is_disconnected:
+            return
+        transport = self._transport.underlying_transport
+        if holding:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
 
     @property
     def broke_protocol(self) -> bool | None:

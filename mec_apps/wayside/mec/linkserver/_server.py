@@ -98,6 +98,7 @@ class LinkServer:
         self._server: asyncio.Server | None = None
         self._tasks = TaskOwner("link-server")
         self._closing = False
+        self.holding = False
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; port 0 lets the system choose. Raises OSError when the address cannot be had."""
@@ -163,6 +164,22 @@ class LinkServer:
     def sessions(self) -> list[SessionInfo]:
         """Vehicles that are connected now."""
         return [self._registry.by_id[session_id].info for session_id in self._carried]
+
+    @property
+    def known(self) -> int:
+        """How many sessions there are, connected or cut."""
+        return len(self._registry.by_id)
+
+    def hold(self, holding: bool) -> None:
+        """Read nothing from any vehicle while it holds; vehicles that are then unheard are not cut for it."""
+        if holding is self.holding:
+            return
+        self.holding = holding
+        now = self.clock.mono()
+        for connection in self._connections:
+            connection.hold(holding)
+            if not holding and connection.session is not None:
+                connection.session.last_heard = now
 
     def waiting(self, session_id: str) -> int:
         """How many keys wait for a vehicle; 0 when there is no such session."""
@@ -383,9 +400,9 @@ class LinkServer:
                 if now - connection.ended_at > LINGER_S * 1e9:
                     connection.cut()
             elif session is None:
-                if now - connection.since > self.rules.hello_timeout_s * 1e9:
+                if not self.holding and now - connection.since > self.rules.hello_timeout_s * 1e9:
                     self._refuse(connection, Refused(Refusal.BAD_HELLO, "no HELLO in time"))
-            elif session.silent(now):
+            elif not self.holding and session.silent(now):
                 self._cut(session, connection, LinkServerReason.SILENT)
         for session in self._registry.lapsed(now):
             self._registry.remove(session)

@@ -1,28 +1,36 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from wayside.clock import Clock, UtcNs
-from wayside.observe import Counters, LatencySummary
+from wayside.observe import LatencySummary
 from wayside.records import SummaryRecord
 
 Nested = dict[str, dict[str, int]]
 
 
 class SummaryWindow:
-    """Turns running counts into summaries of one window after the other."""
+    """Turns running counts into summaries of one window after the other.
 
-    def __init__(self, clock: Clock, counters: Counters) -> None:
+    read: gives counts and drops as they stand; they only grow.
+    """
+
+    def __init__(self, clock: Clock, read: Callable[[], tuple[Nested, Nested]]) -> None:
         self._clock = clock
-        self._counters = counters
+        self._read = read
         self._from: UtcNs = clock.utc()
         self._counts: Nested = {}
         self._drops: Nested = {}
 
+    def rebase(self, counts: Nested, drops: Nested) -> None:
+        """Leave out what others had counted before this run began, and what they say is in from now on."""
+        self._counts = summed(self._counts, counts)
+        self._drops = summed(self._drops, drops)
+
     def close(self, latency: Mapping[str, LatencySummary]) -> SummaryRecord:
         """Summary of what was counted since the last one; latency: as it stands since the start."""
         now = self._clock.utc()
-        counts, drops = self._counters.counts(), self._counters.drops()
+        counts, drops = self._read()
         summary = SummaryRecord(
             from_utc_ns=self._from,
             to_utc_ns=now,
@@ -32,6 +40,17 @@ class SummaryWindow:
         )
         self._from, self._counts, self._drops = now, counts, drops
         return summary
+
+
+def summed(*several: Mapping[str, Mapping[str, int]]) -> Nested:
+    """Sum of several counts name → label → number."""
+    out: Nested = {}
+    for one in several:
+        for name, labels in one.items():
+            into = out.setdefault(name, {})
+            for label, number in labels.items():
+                into[label] = into.get(label, 0) + number
+    return out
 
 
 def _since(now: Nested, before: Nested) -> Nested:

@@ -7,7 +7,7 @@ from wayside.clock import Clock
 from wayside.mec.downlink import Downlink
 from wayside.mec.site import Site
 from wayside.observe import Counters
-from wayside.records import DeliveryRecord
+from wayside.records import DeliveryRecord, LiveRsu
 from wayside.rsu import (
     Adapter,
     Delivery,
@@ -73,6 +73,10 @@ class RoadsideUnits:
         for adapter in self.adapters.values():
             await adapter.close()
 
+    def live(self) -> tuple[LiveRsu, ...]:
+        """What the map shows of them."""
+        return tuple(_live(adapter) for adapter in self.adapters.values())
+
     def broadcast(self, messages: Iterable[Downlink]) -> None:
         """Send what is due to the units that speak its dialect."""
         for message in messages:
@@ -121,3 +125,17 @@ class RoadsideUnits:
                 trace_id=delivery.trace_id,
             )
         )
+
+
+def _live(adapter: Adapter) -> LiveRsu:
+    status = adapter.status()
+    return LiveRsu(
+        device_id=status.device_id,
+        vendor=status.vendor,
+        state=status.state.value,
+        lat_deg=adapter.config.lat_deg or 0.0,
+        lon_deg=adapter.config.lon_deg or 0.0,
+        last_heard_s=status.last_heard_s,
+        sent=status.sent,
+        received=status.received,
+    )

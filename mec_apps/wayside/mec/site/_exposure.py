@@ -48,6 +48,11 @@ def exposures(model: SiteModel) -> list[str]:
             for n, signal in enumerate(model.signals)
             if signal.source == "tscbm" and not signal.address
         ]
+    if reached(listen.http):
+        found.append(
+            f"listen.http: any host that reaches {listen.http} reads the edge's health and metrics;"
+            " use a network of its own"
+        )
     uplink = model.uplink
     if uplink is not None and uplink.url is not None and uplink.token is not None:
         parts = urlsplit(uplink.url)

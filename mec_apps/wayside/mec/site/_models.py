@@ -117,6 +117,7 @@ class Listen(Model):
     sensors_ws: Endpoint = "127.0.0.1:47002"
     tscbm: Endpoint = "127.0.0.1:6053"
     link: Endpoint = "127.0.0.1:47010"
+    http: Endpoint = "127.0.0.1:47080"
 
 
 class Rsu(Model):

@@ -68,7 +68,7 @@ class Site:
         return LocalPlane(self.model.origin.lat, self.model.origin.lon)
 
     def endpoint(self, name: str) -> tuple[str, int]:
-        """Host and port of one of sensors_udp, sensors_ws, tscbm, link."""
+        """Host and port of one of sensors_udp, sensors_ws, tscbm, link, http."""
         return split_endpoint(getattr(self.model.listen, name))
 
     def sensor_specs(self) -> tuple[SensorSpec, ...]:
