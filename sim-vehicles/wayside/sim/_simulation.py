@@ -1,22 +1,13 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from wayside.asn1.messages import (
-    Acceleration,
-    BasicSafety,
-    EllipseAccuracy,
-    IntersectionId,
-    Light,
-    Position,
-    Size,
-    Transmission,
-)
+from wayside.asn1.messages import BasicSafety, IntersectionId, Light
 from wayside.clock import UtcNs
-from wayside.geo import LocalPlane, heading_from_yaw
+from wayside.geo import LocalPlane
 from wayside.link import Warning
+from wayside.sim._basic_safety import SatelliteReceivers
 from wayside.sim._conflicts import ConflictMeter, PairMeasure
 from wayside.sim._crossing import Crossing
 from wayside.sim._driver import Heard
@@ -33,7 +24,6 @@ from wayside.sim._world import PlayedScene, RoadVehicle
 STEP_S = 0.05
 FIRST_SCENE_S = 6.0
 _BETWEEN_SCENES_S = 2.0
-_GNSS_STD_M = 0.35
 _PLACE_WITHIN_M = 12.0
 
 
@@ -67,8 +57,7 @@ class Simulation:
         self._active: Scene | None = None
         self._free_s = first_scene_s
         self._steps = 0
-        self._gnss = random.Random(f"{seed}/gnss")
-        self._bias: dict[str, tuple[float, float]] = {}
+        self._receivers = SatelliteReceivers(self.crossing.plane, seed)
         self._ignored: set[tuple[int, int]] = set()
 
     @property
@@ -154,29 +143,7 @@ class Simulation:
 
     def basic_safety(self, vehicle: RoadVehicle, utc: UtcNs, msg_count: int) -> BasicSafety:
         """What a vehicle says of itself, with the error of its satellite receiver."""
-        rng = self._gnss
-        bias = self._bias.get(vehicle.session)
-        if bias is None:
-            bias = rng.gauss(0.0, _GNSS_STD_M), rng.gauss(0.0, _GNSS_STD_M)
-            self._bias[vehicle.session] = bias
-        box = vehicle.box()
-        lat, lon = self.crossing.plane.to_lat_lon(
-            box.x_m + bias[0] + rng.gauss(0.0, 0.05), box.y_m + bias[1] + rng.gauss(0.0, 0.05)
-        )
-        return BasicSafety(
-            vehicle_id=vehicle.id.to_bytes(4, "big"),
-            msg_count=msg_count % 128,
-            position=Position(lat, lon, 3.0),
-            utc_ns=utc,
-            accuracy=EllipseAccuracy(2.0 * _GNSS_STD_M, 2.0 * _GNSS_STD_M, 0.0),
-            transmission=Transmission.FORWARD,
-            speed_mps=vehicle.speed_mps,
-            heading_deg=heading_from_yaw(box.yaw_rad),
-            acceleration=Acceleration(
-                long_mps2=vehicle.accel_mps2, lat_mps2=0.0, vert_mps2=0.0, yaw_rate_dps=0.0
-            ),
-            size=Size(vehicle.size.width_m, vehicle.size.length_m),
-        )
+        return self._receivers.said(vehicle, utc, msg_count)
 
     def warn(self, session: str, key: int, warning: Warning, ttl_s: float) -> bool:
         """Show a warning to a driver; False when the vehicle has left.
