@@ -144,7 +144,7 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path, clock: VirtualCloc
         assert (await client.get("/api/events?cursor=W10")).status_code == 422
         assert (await client.get("/api/events?limit=100000")).status_code == 422
         assert (await client.get("/healthz")).json() == {"status": "ok"}
-        assert (await client.get("/readyz")).json() == {"status": "ready"}
+        assert (await client.get("/readyz")).json() == {"status": "ready", "missing": {}}
 
 
 async def test_pages_of_events_follow_the_cursor(tmp_path: Path, clock: VirtualClock) -> None:

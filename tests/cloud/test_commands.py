@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,16 @@ import pytest
 
 from wayside.cloud import CloudError, CloudReason, commands
 from wayside.cloud._trace_text import trace_text
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """The log as it was before: a command sets up its own."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def parse(*words: str) -> argparse.Namespace:
@@ -58,8 +70,8 @@ def test_the_token_comes_from_the_file_or_the_environment(
 ) -> None:
     monkeypatch.setenv(commands.TOKEN_VARIABLE, " from-environment ")
     (tmp_path / "token").write_text("from-file\n")
-    assert commands._token(None).get_secret_value() == "from-environment"
-    assert commands._token(tmp_path / "token").get_secret_value() == "from-file"
+    assert commands._token(None, commands.TOKEN_VARIABLE).get_secret_value() == "from-environment"
+    assert commands._token(tmp_path / "token", commands.TOKEN_VARIABLE).get_secret_value() == "from-file"
 
 
 def trace(**changes: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from wayside.cloud._api import api_router
 from wayside.cloud._browsers import browsers_router
 from wayside.cloud._centre import Centre
 from wayside.cloud._command_polls import command_polls_router
+from wayside.cloud._health import health_router
 from wayside.cloud._intake import intake_router
 from wayside.cloud._operators import operators_router
 from wayside.cloud._reasons import CloudError, CloudReason
@@ -86,7 +87,7 @@ def create_app(settings: CloudSettings, clock: Clock) -> FastAPI:
     app.include_router(operators_router(centre))
     app.include_router(command_polls_router(centre))
     app.include_router(browsers_router(centre))
-    _add_health(app, centre)
+    app.include_router(health_router(centre))
     _add_page(app)
 
     @app.exception_handler(CloudError)
@@ -118,19 +119,6 @@ class _SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
-def _add_health(app: FastAPI, centre: Centre) -> None:
-    @app.get("/healthz", tags=["health"])
-    async def healthz() -> dict[str, str]:
-        """The process runs."""
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["health"])
-    async def readyz() -> dict[str, str]:
-        """The store answers; 503 when it does not."""
-        await centre.read(lambda reader: reader.sites())
-        return {"status": "ready"}
 
 
 def _add_page(app: FastAPI) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
-from wayside.clock import Clock, UtcNs
+from wayside.clock import Clock, MonoNs, UtcNs
 from wayside.cloud._command_desk import CommandDesk
 from wayside.cloud._kafka import Arrival, KafkaIntake, Refusal
 from wayside.cloud._live import LiveHub
@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _PRUNE_S = 60.0
+_CHECK_NS = 1_000_000_000
 _POSTPONED = {
     CloudReason.SITE_LIMIT: "no room for another site",
     CloudReason.SITE_TAKEN: "the site is known as that of another edge",
@@ -66,6 +67,7 @@ class Centre:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-read")
         self._owner = TaskOwner("cloud")
         self._pages = 0
+        self._checked: MonoNs | None = None
         self.kafka: KafkaIntake | None = None
         if settings.kafka is not None:
             self.kafka = KafkaIntake(
@@ -101,6 +103,14 @@ class Centre:
         except CloudError as error:
             self.counters.drop(error.reason)
             raise
+
+    async def check_store(self) -> None:
+        """Write to the disk, at most once a second. Raises CloudError STORE_FAILED."""
+        now = self.clock.mono()
+        if self._checked is not None and now - self._checked < _CHECK_NS:
+            return
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._writer.check)
+        self._checked = now
 
     async def take_in(self, data: bytes, instance: str = "") -> IngestAnswer:
         """Store a page of records and say what became of each. instance: of the edge that sent it.

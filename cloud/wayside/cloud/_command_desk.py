@@ -105,7 +105,7 @@ class CommandDesk:
         page = await self._hand_over(site, after)
         if page.commands or self._ending:
             return page
-        if sum(map(len, self._polls.values())) >= self._settings.polls:
+        if self.polling >= self._settings.polls:
             self._counters.drop(CloudReason.BUSY)
             raise CloudError(CloudReason.BUSY, f"{self._settings.polls} edges ask for commands already")
         event = asyncio.Event()
@@ -121,6 +121,11 @@ class CommandDesk:
             if not self._polls[site]:
                 del self._polls[site]
         return await self._hand_over(site, after)
+
+    @property
+    def polling(self) -> int:
+        """Edges that ask now."""
+        return sum(map(len, self._polls.values()))
 
     def end_polls(self) -> None:
         """Answer all who wait, now and from now on: the centre ends."""

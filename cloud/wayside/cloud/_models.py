@@ -175,6 +175,13 @@ class StatsOut(_Model):
     dropped: dict[str, dict[str, int]]
 
 
+class ReadyOut(_Model):
+    """Whether the centre does its work. missing: part → what is wrong with it."""
+
+    status: str
+    missing: dict[str, str]
+
+
 class LatencySeriesOut(_Model):
     """One stage's latency over time; None where no window told it. p50_ms: mean of the windows' medians."""
 

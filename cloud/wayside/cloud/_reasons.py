@@ -21,6 +21,7 @@ class CloudReason(Reason, stage="cloud"):
     READ_ONLY = "read_only"
     COMMAND_LIMIT = "command_limit"
     UNKNOWN_SITE = "unknown_site"
+    BAD_CONFIG = "bad_config"
     BROKER_UNREACHABLE = "broker_unreachable"
 
 

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import h11
 import uvicorn
@@ -16,7 +17,18 @@ from wayside.cloud._settings import CloudSettings
 
 
 class _Server(uvicorn.Server):
-    """A server for which being told to end (SIGINT, SIGTERM) and ending in order is a success."""
+    """A server for which being told to end (SIGINT, SIGTERM) and ending in order is a success.
+
+    on_exit: called when it is told; for what would else hold connections open.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_exit()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -83,6 +95,6 @@ async def serve(app: FastAPI, listener: socket.socket, settings: CloudSettings) 
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
     )
-    server = _Server(config)
+    server = _Server(config, app.state.centre.commands.end_polls)
     await server.serve(sockets=[listener])
     return server.started

@@ -125,6 +125,12 @@ class RecordWriter:
                 row["site"]: str(row["instance"]) for row in self._sql.execute("SELECT * FROM instances")
             }
 
+    def check(self) -> None:
+        """Write to the disk what is there already. Raises CloudError STORE_FAILED."""
+        with typed(self._path):
+            self._roll_back()
+            self._sql.execute(f"PRAGMA user_version = {len(STEPS)}")
+
     def admits(self, site: str, instance: str) -> bool:
         """Whether a site is not known as that of another edge; from any thread."""
         return self._instances.get(site, instance) == instance

@@ -12,18 +12,23 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from wayside.clock import SystemClock
+from wayside.cloud._config import ConfigError, load_settings
 from wayside.cloud._reasons import CloudError, CloudReason
 from wayside.cloud._settings import CloudSettings, is_loopback
 from wayside.cloud._trace_text import trace_text
+from wayside.observe import configure_logs
 from wayside.runtime import allow_open_files
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+_log = logging.getLogger(__name__)
+
 TOKEN_VARIABLE = "WAYSIDE_CLOUD_TOKEN"
+OPERATOR_VARIABLE = "WAYSIDE_OPERATOR_TOKEN"
 _FAILED = 1
 _USAGE = 2
 
@@ -34,15 +39,25 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "cloud",
         help="run the centre: intake, store, API and the live map",
         description="Run the centre: takes in what the edges report, keeps it, shows it on a live map.",
-        epilog="example: wayside cloud --data var/cloud --port 8080",
+        epilog="example: wayside cloud --config deploy/cloud.yaml --port 8080",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=8080, help="port, 0 for any (default %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("var/cloud"), help="folder of the store")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration, YAML; see docs/centre.md")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port, 0 for any (default 8080)")
+    parser.add_argument("--data", type=Path, help="folder of the store (default var/cloud)")
     parser.add_argument(
         "--token-file",
         type=Path,
         help=f"file with the edges' shared secret (else {TOKEN_VARIABLE} is read); needed off the loopback",
+    )
+    parser.add_argument(
+        "--operator-token-file",
+        type=Path,
+        help=f"file with the operators' shared secret (else {OPERATOR_VARIABLE} is read); without one only"
+        " this computer itself may give commands",
+    )
+    parser.add_argument(
+        "--log-format", choices=("auto", "json", "text"), default="auto", help="of the log (default auto)"
     )
     parser.add_argument("--json", action="store_true", help='print {"url": ...} on stdout when it listens')
     parser.set_defaults(func=_cloud)
@@ -63,26 +78,33 @@ def register_trace(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _cloud(args: argparse.Namespace) -> int:
+    given = {name: getattr(args, name) for name in ("host", "port", "data")}
+    overrides = {name: value for name, value in given.items() if value is not None}
     try:
-        settings = CloudSettings(
-            host=args.host, port=args.port, data=args.data, token=_token(args.token_file)
-        )
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_input=False, include_context=False):
-            place = ".".join(str(part) for part in problem["loc"])
-            print(f"wayside cloud: {place + ': ' if place else ''}{problem['msg']}", file=sys.stderr)
+        for name, file, variable in (
+            ("token", args.token_file, TOKEN_VARIABLE),
+            ("operator_token", args.operator_token_file, OPERATOR_VARIABLE),
+        ):
+            secret = _token(file, variable)
+            if secret.get_secret_value():
+                overrides[name] = secret
+        settings = load_settings(args.config, overrides)
+    except ConfigError as error:
+        for line in error.what.splitlines():
+            print(f"wayside cloud: {line}", file=sys.stderr)
         return _USAGE
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         print(f"wayside cloud: token file: {error}", file=sys.stderr)
         return _USAGE
+    configure_logs("cloud", fmt=args.log_format)
     allow_open_files()
     return asyncio.run(_serve(settings, announce=args.json))
 
 
-def _token(path: Path | None) -> SecretStr:
+def _token(path: Path | None, variable: str) -> SecretStr:
     if path is not None:
         return SecretStr(path.read_text(encoding="utf-8").strip())
-    return SecretStr(os.environ.get(TOKEN_VARIABLE, "").strip())
+    return SecretStr(os.environ.get(variable, "").strip())
 
 
 async def _serve(settings: CloudSettings, *, announce: bool) -> int:
@@ -102,14 +124,13 @@ async def _serve(settings: CloudSettings, *, announce: bool) -> int:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listener.getsockname()[1]}"
         if not settings.token.get_secret_value():
-            print("wayside cloud: no token: any local process may send records", file=sys.stderr)
+            _log.warning("no token: any local process may send records")
         if not is_loopback(settings.host):
-            print(
-                "wayside cloud: warning: the map and the API have no login, and tokens arrive unencrypted:"
-                " put a proxy with TLS and login before it",
-                file=sys.stderr,
+            _log.warning(
+                "the pages and the API have no login, and tokens arrive unencrypted:"
+                " put a proxy with TLS and login before it"
             )
-        print(f"wayside cloud: listening on {url}", file=sys.stderr)
+        _log.info("listening on %s", url)
         if announce:
             print(json.dumps({"url": url}), flush=True)
         return 0 if await serve(app, listener, settings) else _FAILED
