@@ -181,9 +181,8 @@ class Encounters:
         number = np.array([r.number for r in rows])
         vehicle = np.array([r.vehicle for r in rows])
         relation = self._relation[number[:, None], number[None, :]]
-        wanted = np.isin(relation, (Relation.LEFT_BEFORE, Relation.ACROSS))
-        wanted &= (relation == Relation.LEFT_BEFORE) | (vehicle[:, None] < vehicle[None, :])
-        wanted &= vehicle[:, None] != vehicle[None, :]
+        wanted = (relation == Relation.ACROSS) & (vehicle[:, None] < vehicle[None, :])
+        wanted |= (relation == Relation.LEFT_BEFORE) & (vehicle[:, None] != vehicle[None, :])
         a, b = np.nonzero(wanted)
         if not len(a):
             return a, b
@@ -226,12 +225,18 @@ class Encounters:
             else:
                 pair = rows[a[k]].vehicle, rows[b[k]].vehicle
                 found.setdefault(pair, []).append((float(place), k))
+        if not found:
+            return []
         ways_of: dict[int, int] = {}
         for r in rows:
             ways_of[r.vehicle] = ways_of.get(r.vehicle, 0) + 1
+        first = [min(meetings) for meetings in found.values()]
+        ks = np.array([k for _, k in first])
+        way_a = _ways_into(poses, at_a[ks], at_b[ks])
+        way_b = _ways_into(poses, at_b[ks], at_a[ks])
         out: list[Encounter] = []
-        for (one, other), meetings in found.items():
-            time_s, k = min(meetings)
+        for n, ((one, other), meetings) in enumerate(found.items()):
+            time_s, k = first[n]
             i = int(np.argmax(hit[k]))
             share = (time_s - float(_TIMES[i - 1])) / _STEP_S
             ra, rb = int(at_a[k]), int(at_b[k])
@@ -239,12 +244,10 @@ class Encounters:
             sure_b = len({int(b[m]) for _, m in meetings}) == ways_of[other]
             x = _at_share(poses.x[ra], i, share) + _at_share(poses.x[rb], i, share)
             y = _at_share(poses.y[ra], i, share) + _at_share(poses.y[rb], i, share)
-            sides = (
-                _side(rows[a[k]], _way_into(poses, ra, rb), sure_a),
-                _side(rows[b[k]], _way_into(poses, rb, ra), sure_b),
-            )
             relation = Relation(int(self._relation[rows[a[k]].number, rows[b[k]].number]))
-            out.append(Encounter(relation, *sides, time_s, x / 2.0, y / 2.0))
+            side_a = _side(rows[a[k]], float(way_a[n]), sure_a)
+            side_b = _side(rows[b[k]], float(way_b[n]), sure_b)
+            out.append(Encounter(relation, side_a, side_b, time_s, x / 2.0, y / 2.0))
         return out
 
 
@@ -304,20 +307,24 @@ def _gaps(poses: Predicted, a: Ints, b: Ints) -> Floats:
     )
 
 
-def _way_into(poses: Predicted, one: int, other: int) -> float:
-    """Way that one goes until its footprint touches what the other's passes over."""
+def _ways_into(poses: Predicted, ones: Ints, others: Ints) -> Floats:
+    """Way that each goes until its footprint touches what the other's passes over, shape (k,)."""
+    half = (poses.half_length[:, None, None], poses.half_width[:, None, None])
     gap = _apart(
-        poses.x[other] - poses.x[one, :, None],
-        poses.y[other] - poses.y[one, :, None],
-        poses.yaw[one, :, None],
-        poses.yaw[other],
-        (poses.half_length[one], poses.half_width[one]),
-        (poses.half_length[other], poses.half_width[other]),
-    ).min(axis=1)
-    i = int(np.argmax(gap <= 0.0))
-    if i == 0:
-        return 0.0
-    return _at_share(poses.way[one], i, float(gap[i - 1] / (gap[i - 1] - gap[i])))
+        poses.x[others, None, :] - poses.x[ones, :, None],
+        poses.y[others, None, :] - poses.y[ones, :, None],
+        poses.yaw[ones, :, None],
+        poses.yaw[others, None, :],
+        (half[0][ones], half[1][ones]),
+        (half[0][others], half[1][others]),
+    ).min(axis=2)
+    i = np.argmax(gap <= 0.0, axis=1)
+    k = np.arange(len(ones))
+    before, after = gap[k, i - 1], gap[k, i]
+    share = np.where(i > 0, before / np.where(i > 0, before - after, 1.0), 0.0)
+    way = poses.way[ones]
+    out: Floats = np.where(i > 0, way[k, i - 1] + share * (way[k, i] - way[k, i - 1]), 0.0)
+    return out
 
 
 def _apart(

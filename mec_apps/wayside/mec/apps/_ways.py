@@ -102,6 +102,7 @@ class Ways:
             self.of_lane[key] = tuple(ways) or (Way(lane, None, None),)
         self.crossings = _crossings(list(geometry.movements))
         self._held: dict[int, tuple[float, float, tuple[Way, ...]]] = {}
+        self._found: dict[int, tuple[float, float, float, tuple[OnWay, ...]]] = {}
         self._over = [way for ways in self.of_lane.values() for way in ways if way.movement is not None]
         boxes = [
             (m.path.points.min(axis=0), m.path.points.max(axis=0)) for w in self._over if (m := w.movement)
@@ -127,7 +128,17 @@ class Ways:
         return self.inside(view)
 
     def inside(self, view: TrackView) -> tuple[OnWay, ...]:
-        """Ways whose movement path a vehicle is on, by place and direction."""
+        """Ways whose movement path a vehicle is on, by place and direction; remembered until it moves."""
+        known = self._found.get(view.track_id)
+        if known is not None and known[:3] == (view.x_m, view.y_m, view.yaw_rad):
+            return known[3]
+        ways = self._inside(view)
+        if len(self._found) >= _HELD:
+            self._found.clear()
+        self._found[view.track_id] = (view.x_m, view.y_m, view.yaw_rad, ways)
+        return ways
+
+    def _inside(self, view: TrackView) -> tuple[OnWay, ...]:
         found: list[OnWay] = []
         for way in self._candidates(view):
             foot = way.line.project(view.x_m, view.y_m)
