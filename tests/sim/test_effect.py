@@ -15,7 +15,7 @@ from wayside.sim._effect_text import assumptions, effect_picture, effect_text
 from wayside.sim._lockstep import ClosePairs, LockstepResult
 
 SITE = load_site(Path(__file__).parents[2] / "deploy" / "demo" / "site.yaml")
-BASE = run_lockstep("clean", 1, warnings=False, duration_s=0.2, site=SITE)
+BASE = run_lockstep("clean", 1, warnings=False, duration_s=0.2, road="crossing", site=SITE)
 
 
 def run(seed: int, ttc: int, *, delay_s: float = 0.0, red_runs: int = 0) -> LockstepResult:

@@ -20,17 +20,18 @@ SITE = load_site(SITE_FILE)
 
 def test_same_seed_same_result() -> None:
     first, second = (
-        run_lockstep(Scenario.PEDESTRIAN, 4, warnings=True, duration_s=14.0, site=SITE) for _ in range(2)
+        run_lockstep(Scenario.PEDESTRIAN, 4, warnings=True, duration_s=14.0, road="crossing", site=SITE)
+        for _ in range(2)
     )
     assert first == second
     assert first.scans > 500 and first.warnings == {"vrucw": 1}
-    other = run_lockstep(Scenario.PEDESTRIAN, 5, warnings=True, duration_s=14.0, site=SITE)
+    other = run_lockstep(Scenario.PEDESTRIAN, 5, warnings=True, duration_s=14.0, road="crossing", site=SITE)
     assert other.trail != first.trail
 
 
 def test_warnings_change_what_follows_them_and_nothing_before() -> None:
     without, with_ = (
-        run_lockstep(Scenario.PEDESTRIAN, 4, warnings=warned, duration_s=6.0, site=SITE)
+        run_lockstep(Scenario.PEDESTRIAN, 4, warnings=warned, duration_s=6.0, road="crossing", site=SITE)
         for warned in (False, True)
     )
     assert without.trail == with_.trail, "nobody has been warned yet"
@@ -38,7 +39,7 @@ def test_warnings_change_what_follows_them_and_nothing_before() -> None:
 
 
 def improves(scenario: Scenario, seeds: tuple[int, ...]) -> None:
-    result = compare(scenario, seeds, site=SITE)
+    result = compare(scenario, seeds, road="crossing", site=SITE)
     assert result.seeds == seeds
     assert result.conflicts_without >= 1
     assert result.conflicts_with < result.conflicts_without
@@ -65,6 +66,8 @@ def test_command_prints_results_that_a_program_can_read(capsys: pytest.CaptureFi
     words = [
         "sim",
         "lockstep",
+        "--road",
+        "crossing",
         "--scenario",
         "crossing",
         "--first-seed",
@@ -86,6 +89,8 @@ def test_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "sim",
         "lockstep",
+        "--road",
+        "crossing",
         "--scenario",
         "clean",
         "--seeds",
@@ -110,7 +115,7 @@ def test_public_names_are_there() -> None:
 @pytest.mark.joint
 @pytest.mark.timeout(600)
 def test_clean_traffic_gives_no_false_warning() -> None:
-    result = run_lockstep(Scenario.CLEAN, 2, warnings=True, duration_s=90.0, site=SITE)
+    result = run_lockstep(Scenario.CLEAN, 2, warnings=True, duration_s=90.0, road="crossing", site=SITE)
     assert result.vehicles > 20 and result.scans > 6_000
     assert (result.conflicts, result.collisions) == (0, 0)
     assert result.false_warnings == result.warnings == {}
@@ -135,7 +140,7 @@ def test_false_warnings_are_told_with_what_led_to_them() -> None:
         parties=("car 12.0 m/s to 90°, track 7",),
         evidence={"ttc_s": 1.25},
     )
-    clean = run_lockstep("clean", 1, warnings=True, duration_s=1.0, site=SITE)
+    clean = run_lockstep("clean", 1, warnings=True, duration_s=1.0, road="crossing", site=SITE)
     wrong = structs.replace(clean, false=(false,), false_warnings={"icw": 1}, warnings={"icw": 1})
     text = clean_text([wrong])
     for word in ("icw (urgent, brake)", "in 1.50 s", "track 7", "ttc_s 1.25", "3600.00"):
@@ -148,7 +153,7 @@ def test_unknown_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_vehicles_speak_the_dialects_of_the_site() -> None:
-    result = run_lockstep("pedestrian", 3, warnings=True, duration_s=8.0, site=SITE)
+    result = run_lockstep("pedestrian", 3, warnings=True, duration_s=8.0, road="crossing", site=SITE)
     assert SITE.model.link.dialects == ("j2735-2024", "csae53-2020")
     assert result.most_connected >= 2, "of both families"
     assert "edge" not in result.drops, "each was read in its own dialect"

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from wayside.sim._world import SimulatedRoad
 
+_SETTLED_S = 16.0
 CLEAN = "clean"
 PLAY = "play"
 DEFAULT_ROAD = "crossing"
@@ -44,8 +46,38 @@ def _crossing() -> Road:
     )
 
 
+def _corridor() -> Road:
+    from wayside.sim.corridor import CorridorScenario, CorridorSimulation, single, usual_duration_s
+    from wayside.sim.corridor._runs import PLAY_DEMAND, WARM_S, scenes
+    from wayside.sim.corridor._scenes import begin_for
+
+    def play(seed: int, measure: bool) -> SimulatedRoad:
+        first, second = itertools.islice(scenes(seed), 2)
+        # The signals suit the second conflict when the first is over and the road has settled.
+        begin_s = begin_for(second, WARM_S + first.duration_s + _SETTLED_S)
+        return CorridorSimulation(
+            seed=seed,
+            scenes=scenes(seed),
+            demand=PLAY_DEMAND,
+            begin_s=begin_s,
+            first_scene_s=WARM_S + 1.0,
+            measure=measure,
+        )
+
+    return Road(
+        name="corridor",
+        site_file=Path("deploy/corridor/site.yaml"),
+        scenarios=tuple(s.value for s in CorridorScenario if s is not CorridorScenario.CLEAN),
+        single=lambda scenario, seed: single(CorridorScenario(scenario), seed),
+        usual_s=lambda scenario: usual_duration_s(CorridorScenario(scenario)),
+        play=play,
+        # The bus of the first conflict comes to its stop meanwhile.
+        warm_s=WARM_S + 8.0,
+    )
+
+
 # Imported when asked for: a road brings its traffic with it.
-ROADS: dict[str, Callable[[], Road]] = {"crossing": _crossing}
+ROADS: dict[str, Callable[[], Road]] = {"corridor": _corridor, "crossing": _crossing}
 
 
 def road_of(name: str) -> Road:
