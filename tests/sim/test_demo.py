@@ -23,7 +23,8 @@ SITE_FILE = ROOT / "deploy" / "demo" / "site.yaml"
 async def demo(out: Path, *words: str, interrupt_after: str = "") -> tuple[int, str]:
     """Run the demo on ports of the system's choice; its exit code and what it said."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "wayside.sim.demo", "--road", "crossing", "--any-ports", "--port", "0", "--out", str(out), *words,
+        sys.executable, "-m", "wayside.sim.demo", "--road", "crossing",
+        "--any-ports", "--port", "0", "--out", str(out), *words,
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout is not None
