@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from wayside.cloud._app import create_app
+from wayside.cloud._kafka import KafkaIntake, KafkaState
 from wayside.cloud._reasons import CloudError, CloudReason
-from wayside.cloud._settings import CloudSettings
+from wayside.cloud._settings import CloudSettings, KafkaSettings, KafkaTlsSettings
 
-__all__ = ["CloudError", "CloudReason", "CloudSettings", "create_app"]
+__all__ = [
+    "CloudError",
+    "CloudReason",
+    "CloudSettings",
+    "KafkaIntake",
+    "KafkaSettings",
+    "KafkaState",
+    "KafkaTlsSettings",
+    "create_app",
+]

@@ -11,7 +11,15 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from wayside.broker import CLIENT_ERRORS, Message, Producer, StallWatch, quiet_client_logs, stop_consumer
+from wayside.broker import (
+    CLIENT_ERRORS,
+    Message,
+    Producer,
+    StallWatch,
+    client_calls,
+    quiet_client_logs,
+    stop_consumer,
+)
 from wayside.clock import Clock
 from wayside.cloud._kafka_topics import make_topics
 from wayside.cloud._reasons import CloudError, CloudReason
@@ -134,7 +142,8 @@ class KafkaIntake:
         while True:
             with self._containment.around(name):
                 try:
-                    await consume(backoff)
+                    with client_calls():
+                        await consume(backoff)
                 except CLIENT_ERRORS as error:
                     self._counters.drop(CloudReason.BROKER_UNREACHABLE)
                     if name == _RECORDS and self.state is not KafkaState.FAILING:
@@ -163,10 +172,8 @@ class KafkaIntake:
             consumer.subscribe(list(record_topics()), listener=_BetweenTurns(self._turn))
             watch = self._watch(consumer, self._clock)
             while True:
+                batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
                 async with self._turn:
-                    batches: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(
-                        timeout_ms=_POLL_MS, max_records=_POLL_RECORDS
-                    )
                     stored = await self._store(consumer, batches) if batches else True
                 if not stored:
                     await self._clock.sleep(backoff.next_s())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wayside.broker._access import BrokerAccess, broker_tls
 from wayside.broker._consumer import StallWatch, quiet_client_logs, stop_consumer
-from wayside.broker._producer import CLIENT_ERRORS, TOO_LARGE, Message, Producer
+from wayside.broker._producer import CLIENT_ERRORS, TOO_LARGE, Message, Producer, client_calls
 
 __all__ = [
     "CLIENT_ERRORS",
@@ -17,6 +17,7 @@ __all__ = [
     "Producer",
     "StallWatch",
     "broker_tls",
+    "client_calls",
     "quiet_client_logs",
     "stop_consumer",
 ]

@@ -6,7 +6,7 @@ import logging
 
 from aiokafka import AIOKafkaConsumer
 
-from wayside.broker._producer import CLIENT_ERRORS
+from wayside.broker._producer import CLIENT_ERRORS, client_calls
 from wayside.clock import Clock
 
 
@@ -55,6 +55,6 @@ class StallWatch:
 
 async def stop_consumer(consumer: AIOKafkaConsumer, timeout_s: float) -> None:
     """Close a consumer, whatever state it is in."""
-    with contextlib.suppress(*CLIENT_ERRORS):
+    with contextlib.suppress(*CLIENT_ERRORS), client_calls():
         async with asyncio.timeout(timeout_s):
             await consumer.stop()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -18,6 +19,21 @@ Message = tuple[bytes, list[tuple[str, bytes]]]
 """Value and headers."""
 
 _partition = DefaultPartitioner()
+
+
+@contextlib.contextmanager
+def client_calls() -> Iterator[None]:
+    """Put it around what awaits a client: when it dies, its inner tasks are cancelled, and who waits for them.
+
+    Raises KafkaError for that; a cancellation of the waiting task itself passes.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise KafkaError("the client has ended by itself") from None
 
 
 class Producer:
@@ -56,19 +72,23 @@ class Producer:
         """
         self._sent = []
         try:
-            async with asyncio.timeout(self._timeout_s):
-                client = await self._ready()
-                chains = await self._batches(client, messages)
-                outcomes = await asyncio.gather(
-                    *(self._send_chain(client, place, chain) for place, chain in chains.items()),
-                    return_exceptions=True,
-                )
-            failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-            for failure in sorted(failures, key=lambda failure: not isinstance(failure, TOO_LARGE)):
-                raise failure
+            with client_calls():
+                await self._send(messages)
         except CLIENT_ERRORS:
             await self.discard()
             raise
+
+    async def _send(self, messages: dict[tuple[str, bytes | None], list[Message]]) -> None:
+        async with asyncio.timeout(self._timeout_s):
+            client = await self._ready()
+            chains = await self._batches(client, messages)
+            outcomes = await asyncio.gather(
+                *(self._send_chain(client, place, chain) for place, chain in chains.items()),
+                return_exceptions=True,
+            )
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        for failure in sorted(failures, key=lambda failure: not isinstance(failure, TOO_LARGE)):
+            raise failure
 
     async def _ready(self) -> AIOKafkaProducer:
         if self._client is None:
@@ -104,7 +124,7 @@ class Producer:
         client, self._client = self._client, None
         if client is None:
             return
-        with contextlib.suppress(*CLIENT_ERRORS):
+        with contextlib.suppress(*CLIENT_ERRORS), client_calls():
             async with asyncio.timeout(2.0 * self._timeout_s):
                 # `stop` alone waits for unsent batches, which an idempotent client never gives up.
                 await client._sender.close()

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from wayside.broker import CLIENT_ERRORS, StallWatch, quiet_client_logs, stop_consumer
+from wayside.broker import CLIENT_ERRORS, StallWatch, client_calls, quiet_client_logs, stop_consumer
 from wayside.clock import Clock
 from wayside.mec.rollup._http import exchange, http_client
 from wayside.mec.rollup._reasons import RollupError, RollupReason, broker_error
@@ -186,8 +186,9 @@ class KafkaCommands:
         key = self._site.encode()
         while True:
             try:
-                consumer = await self._open()
-                messages = await self._poll(consumer)
+                with client_calls():
+                    consumer = await self._open()
+                    messages = await self._poll(consumer)
             except CLIENT_ERRORS as error:
                 failure = broker_error(error)
                 self._counters.drop(failure.reason)
@@ -218,8 +219,9 @@ class KafkaCommands:
         async def take() -> None:
             place = TopicPartition(message.topic, message.partition)
             try:
-                async with asyncio.timeout(self._settings.timeout_s):
-                    await consumer.commit({place: message.offset + 1})
+                with client_calls():
+                    async with asyncio.timeout(self._settings.timeout_s):
+                        await consumer.commit({place: message.offset + 1})
             except CLIENT_ERRORS as error:
                 # The command was taken; it comes again and is known then.
                 self._counters.drop(broker_error(error).reason)
