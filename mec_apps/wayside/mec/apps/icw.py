@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
+from wayside.asn1.messages import Maneuver
 from wayside.link import Action, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
 from wayside.mec.apps._encounters import HORIZON_S, Encounter, Encounters, Relation, Side
@@ -34,6 +35,9 @@ class IcwParameters(Parameters, frozen=True):
     yield_decel_mps2: Annotated[
         float, stated("m/s2", "needed braking up to which a driver is taken to give way", "FHWA DRAC")
     ] = 3.4
+    turn_decel_mps2: Annotated[
+        float, stated("m/s2", "the same for one who turns, and therefore slows down anyway", "own")
+    ] = 5.0
     hard_decel_mps2: Annotated[
         float, stated("m/s2", "braking up to which one who brakes already is taken to stop", "own")
     ] = 5.0
@@ -130,7 +134,8 @@ class Icw:
             right_on_red=p.right_on_red,
         ):
             return "stops_at_red"
-        if needed_mps2 <= (p.hard_decel_mps2 if brakes(view) else p.yield_decel_mps2):
+        limit = p.yield_decel_mps2 if side.movement.maneuver is Maneuver.STRAIGHT else p.turn_decel_mps2
+        if needed_mps2 <= (p.hard_decel_mps2 if brakes(view) else limit):
             return "gives_way"
         return None
 
@@ -184,6 +189,7 @@ class Icw:
             "limit_ttc_s": p.ttc_s,
             "limit_horizon_s": HORIZON_S,
             "limit_yield_decel_mps2": p.yield_decel_mps2,
+            "limit_turn_decel_mps2": p.turn_decel_mps2,
             "limit_accuracy_m": p.accuracy_m,
             "limit_confirm": f"{p.confirm_need} of {p.confirm_of}",
         }

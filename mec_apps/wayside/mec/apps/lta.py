@@ -35,12 +35,10 @@ class LtaParameters(Parameters, frozen=True):
     ] = 1.5
     min_age_s: Annotated[float, stated("s", "least age of either track", "own")] = 0.3
     inform_decel_mps2: Annotated[
-        float, stated("m/s2", "turning driver's needed braking above which it is information", "own")
-    ] = 2.0
-    advise_decel_mps2: Annotated[float, stated("m/s2", "the same above which it is advice", "FHWA DRAC")] = (
-        3.4
-    )
-    urgent_decel_mps2: Annotated[float, stated("m/s2", "the same above which it is urgent", "own")] = 6.0
+        float, stated("m/s2", "turning driver's needed braking above which it is information", "FHWA DRAC")
+    ] = 3.4
+    advise_decel_mps2: Annotated[float, stated("m/s2", "the same above which it is advice", "own")] = 5.0
+    urgent_decel_mps2: Annotated[float, stated("m/s2", "the same above which it is urgent", "own")] = 7.0
     yield_decel_mps2: Annotated[
         float, stated("m/s2", "oncoming driver's needed braking up to which he lets one pass", "FHWA DRAC")
     ] = 3.4
