@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from wayside.sim.corridor._frames import TrafficError, TrafficReason
+from wayside.sim.corridor._maps import csae_maps, j2735_maps
 from wayside.sim.corridor._places import JUNCTIONS, PLANE
 from wayside.sim.corridor._runs import WARM_S, play, single, usual_duration_s
 from wayside.sim.corridor._scenes import CorridorScenario
@@ -22,6 +23,8 @@ __all__ = [
     "TrafficError",
     "TrafficReason",
     "corridor_sensors",
+    "csae_maps",
+    "j2735_maps",
     "play",
     "single",
     "usual_duration_s",
