@@ -1,4 +1,4 @@
-"""What goes out over the RSUs: objects, events and signal states as messages of each dialect.
+"""What goes out over the RSUs: maps, objects, events, signs and signal states as messages of each dialect.
 
 Composition only; how far a message comes on its way to a device is the delivery's business.
 """
@@ -12,6 +12,7 @@ from wayside.mec.downlink._reasons import DownlinkReason
 from wayside.mec.downlink._rules import DownlinkRules
 from wayside.mec.downlink._sender import Downlink, Downlinks
 from wayside.mec.downlink._signals import compose_signals
+from wayside.mec.downlink._signs import compose_signs
 
 __all__ = [
     "Downlink",
@@ -23,4 +24,5 @@ __all__ = [
     "ObjectComposer",
     "compose_events",
     "compose_signals",
+    "compose_signs",
 ]

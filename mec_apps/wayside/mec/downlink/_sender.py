@@ -13,17 +13,20 @@ from wayside.asn1.messages import (
     Message,
     ObjectSource,
     Position,
+    RoadMap,
     SignalStates,
 )
 from wayside.asn1.translate import TranslateError, to_wire
 from wayside.clock import MonoNs
 from wayside.mec.dispatch import OpenEvent
 from wayside.mec.downlink._events import compose_events
+from wayside.mec.downlink._maps import EncodedMap, encode_maps
 from wayside.mec.downlink._numbers import MessageCounts, Numbers
 from wayside.mec.downlink._objects import ObjectComposer
 from wayside.mec.downlink._reasons import DownlinkReason
 from wayside.mec.downlink._rules import DownlinkRules
 from wayside.mec.downlink._signals import compose_signals
+from wayside.mec.downlink._signs import compose_signs, ours
 from wayside.mec.world import World
 from wayside.observe import Counters
 
@@ -51,8 +54,9 @@ class Downlink(NamedTuple):
 class Downlinks:
     """Composes what the RSUs broadcast, each kind at its period, encoded once for each dialect.
 
-    State: when each kind is due, message counts, object and event numbers, the last green of each signal
-    group. Nothing is sent while the host doubts its UTC. random: start of the message counts.
+    State: when each kind is due, message counts, object, event and sign numbers, the last green of each
+    signal group. Nothing with a UTC stamp is sent while the host doubts its UTC; a map has none. random:
+    start of the message counts. road_map: what is sent as MAP, one for each intersection; None sends none.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Downlinks:
         random: Random,
         rules: DownlinkRules | None = None,
         sensor_sources: Mapping[str, ObjectSource] | None = None,
+        road_map: RoadMap | None = None,
     ) -> None:
         self.rules = rules or DownlinkRules()
         self._reference = reference
@@ -73,8 +78,14 @@ class Downlinks:
         self._counts = MessageCounts(random)
         self._objects = ObjectComposer(reference, source_id, counters, self.rules, sensor_sources or {})
         self._numbers = Numbers(0, 255)
+        self._sign_numbers = Numbers(0, 255)
         self._due: dict[Hashable, int] = {}
         self._greens: dict[tuple[IntersectionId, int], Light] = {}
+        self._maps: dict[str, list[EncodedMap]] = {}
+        if road_map is not None:
+            for dialect, messages in self._sets.items():
+                self._maps[dialect], refused = encode_maps(road_map, dialect, messages)
+                counters.drop(DownlinkReason.ENCODE, refused)
 
     def step(self, world: World, events: Sequence[OpenEvent]) -> list[Downlink]:
         """Messages that are due in this step."""
@@ -90,7 +101,27 @@ class Downlinks:
                 for dialect in self._sets:
                     self._encode(dialect, signals, "signals", ttl_ms, rules.signals_priority, "", out)
         self._send_events(world, events, out)
+        if self._maps and self._is_due("maps", rules.maps_period_ms, world.mono):
+            self._send_maps(out)
         return out
+
+    def _send_maps(self, out: list[Downlink]) -> None:
+        ttl_ms = self.rules.maps_period_ms * 7 // 8
+        for dialect, maps in self._maps.items():
+            for one in maps:
+                key = f"{dialect}/map/{one.intersection}"
+                out.append(
+                    Downlink(
+                        one.message_name,
+                        dialect,
+                        one.uper,
+                        key,
+                        ttl_ms,
+                        self.rules.maps_priority,
+                        "",
+                        one.lost,
+                    )
+                )
 
     def _send_objects(self, world: World, out: list[Downlink]) -> None:
         messages, trace_id = self._objects.compose(world)
@@ -126,6 +157,21 @@ class Downlinks:
                 for dialect in dialects:
                     ttl_ms = 2 * period_ms
                     self._encode(dialect, message, "events", ttl_ms, rules.events_priority, trace_id, out)
+
+    def _send_signs(self, world: World, out: list[Downlink]) -> None:
+        signs = ours(world)
+        if not signs or not self._clock_is_good(world):
+            return
+        numbers = self._sign_numbers.number([sign.post.sign_id for sign in signs], world.mono)
+        ttl_ms = 2 * self.rules.signs_period_ms
+        for dialect in self._sets:
+            family = "csae" if dialect.startswith("csae") else "j2735"
+            messages = compose_signs(
+                world, signs, numbers.get, self._reference, self._source_id, self._counters, family
+            )
+            for i, message in enumerate(messages):
+                key = f"signs/{i}"
+                self._encode(dialect, message, key, ttl_ms, self.rules.signs_priority, "", out)
 
     def _clock_is_good(self, world: World) -> bool:
         if world.degraded:
