@@ -38,15 +38,17 @@ def test_a_built_in_vendor_is_complete(info: Any) -> None:
     assert info.adapter.vendor == info.id
     assert (info.folder / "quality.yaml").exists()
     assert profile_names(info)
+    wanted = {"device_id": "r1", "host": "192.0.2.1", "esn": "R1"}
     for name in profile_names(info):
-        config = read_config(info, {"device_id": "r1", "host": "192.0.2.1"}, profile=name)
+        values = {key: value for key, value in wanted.items() if key in info.config.__struct_fields__}
+        config = read_config(info, values, profile=name)
         assert config.device_id == "r1"
 
 
 def test_vendors_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     points(monkeypatch, f"{__name__}:other")
     monkeypatch.setattr(EntryPoint, "load", lambda self: other)
-    assert set(known_vendors()) == {"usdot_rsu41", "another"}
+    assert set(known_vendors()) == {"usdot_rsu41", "tits0117", "another"}
 
 
 @pytest.mark.parametrize("loaded", [usdot_rsu41.info, no_vendor])
