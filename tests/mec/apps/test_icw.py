@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from wayside.asn1.geometry import LaneKey
 from wayside.asn1.messages import Light, Maneuver
 from wayside.link import Action, Severity, WarningKind
-from wayside.mec.apps import HazardReport, Icw, IcwParameters
+from wayside.mec.apps import HazardReport, Icw, IcwParameters, Ways
 from wayside.mec.apps._encounters import Encounters, Relation
 from wayside.mec.sensors import ParticipantClass
 
@@ -132,6 +133,29 @@ def test_a_driver_who_can_give_way_at_ease_is_taken_to_do_so(scene: Any) -> None
     # One who brakes already needs no reaction time; one who speeds up needs more way.
     quiet(scene, views(7.0, -2.0), steps=4)
     assert play(scene, Icw(), views(9.5, 1.0))[-1]
+
+
+def test_one_who_turns_right_may_brake_later_than_one_who_goes_straight(scene: Any) -> None:
+    # 6 m/s into the right lane that the east-bound car comes along.
+    (turn,) = (
+        way
+        for way in Ways.of(scene.geometry).of_lane[LaneKey("1-7", 13)]
+        if way.movement is not None and way.movement.maneuver is Maneuver.RIGHT
+    )
+
+    def views(beyond_line_m: float, east_m: float = -15.0) -> Any:
+        along = turn.stop_m + beyond_line_m
+        yaw = turn.line.yaw_at(along)
+        velocity = 6.0 * math.cos(yaw), 6.0 * math.sin(yaw)
+        return lambda i: [
+            scene.car(1, 0, east_m, 14.0, 2),
+            scene.track(2, ParticipantClass.CAR, turn.line.point_at(along), velocity, turn=Maneuver.RIGHT),
+        ]
+
+    app = quiet(scene, views(-1.0), steps=4)
+    assert app.silent_because(scene.world([])) == {"gives_way": 1}
+    assert play(scene, Icw(IcwParameters(turn_decel_mps2=3.4)), views(-1.0))[-1]
+    assert play(scene, Icw(), views(0.0, -10.0))[-1]
 
 
 def test_who_can_stop_at_his_red_light_is_taken_to_do_so(scene: Any) -> None:
