@@ -229,8 +229,7 @@ class _Connection(asyncio.Protocol):
         self._logged_in = False
         self._heard_s = broker.now_s()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         if not self._broker.opened(self):
             self._write(ConnAck(3))

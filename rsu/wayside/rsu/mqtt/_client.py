@@ -250,8 +250,7 @@ class _Stream(asyncio.Protocol):
     def waiting(self) -> int:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
 
     def write(self, packet: Packet) -> None:
