@@ -23,7 +23,7 @@ _partition = DefaultPartitioner()
 
 @contextlib.contextmanager
 def client_calls() -> Iterator[None]:
-    """Put it around what awaits a client: when it dies, its inner tasks are cancelled, and who waits for them.
+    """Put it around what awaits a client: when one dies, it cancels its inner tasks, and who waits for them.
 
     Raises KafkaError for that; a cancellation of the waiting task itself passes.
     """
