@@ -130,15 +130,15 @@ def test_a_hundred_vehicles_at_a_signal_are_fast(scene: Any) -> None:
         return [*cars[:4], ambulance, *cars[5:]]
 
     best = math.inf
-    for step in range(8):
+    for step in range(12):
         scene.advance(0.1)
         accel = rng.normal(0.0, 0.2, 100)
         world = scene.world(
             [v._replace(accel_mps2=float(a)) for v, a in zip(views(step / 10), accel, strict=True)], lights
         )
-        begun = time.thread_time()
+        begun = time.perf_counter()
         for app in apps:
             app.step(world)
-        best = min(best, time.thread_time() - begun)
+        best = min(best, time.perf_counter() - begun)
     # Four times the aim of 0.6 ms, for a loaded machine.
     assert best < 0.0024

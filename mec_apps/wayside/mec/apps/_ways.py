@@ -19,7 +19,7 @@ _TURN_LATERAL_MPS2 = 3.5
 _ON_PATH_M = 1.8
 _REACH_M = 5.0
 _ON_PATH_RAD = math.radians(35.0)
-_MOVED_M = 1.0
+_NEAR_M2 = (_ON_PATH_M + 1e-3) ** 2
 _HELD = 4_096
 _KEPT = 8
 
@@ -101,7 +101,6 @@ class Ways:
             ways = [Way(lane, m, geometry.lanes.get(m.to_lane)) for m in out_of.get(key, ())]
             self.of_lane[key] = tuple(ways) or (Way(lane, None, None),)
         self.crossings = _crossings(list(geometry.movements))
-        self._held: dict[int, tuple[float, float, tuple[Way, ...]]] = {}
         self._found: dict[int, tuple[float, float, float, tuple[OnWay, ...]]] = {}
         self._over = [way for ways in self.of_lane.values() for way in ways if way.movement is not None]
         boxes = [
@@ -109,6 +108,14 @@ class Ways:
         ]
         self._low: Floats = np.array([low for low, _ in boxes]).reshape(-1, 2) - _REACH_M
         self._high: Floats = np.array([high for _, high in boxes]).reshape(-1, 2) + _REACH_M
+        # The segments of all these ways in one table; `first` is where each way's begin.
+        lines = [way.line.points for way in self._over]
+        steps = [np.diff(line, axis=0) for line in lines]
+        self._starts: Floats = np.vstack([*(line[:-1] for line in lines), np.empty((0, 2))])
+        both = np.vstack([*steps, np.empty((0, 2))])
+        self._lengths: Floats = np.hypot(both[:, 0], both[:, 1])
+        self._units: Floats = both / self._lengths[:, None]
+        self._first = np.cumsum([0, *(len(step) for step in steps)])[:-1]
 
     @classmethod
     def of(cls, geometry: RoadGeometry) -> Ways:
@@ -139,44 +146,36 @@ class Ways:
         return ways
 
     def _inside(self, view: TrackView) -> tuple[OnWay, ...]:
+        if not self._over:
+            return ()
+        rel = np.array((view.x_m, view.y_m)) - self._starts
+        along = np.minimum(np.maximum((rel * self._units).sum(axis=1), 0.0), self._lengths)
+        away = rel - along[:, None] * self._units
+        nearest = np.minimum.reduceat((away * away).sum(axis=1), self._first)
         found: list[OnWay] = []
-        for way in self._candidates(view):
+        for i in np.flatnonzero(nearest <= _NEAR_M2):
+            way = self._over[i]
             foot = way.line.project(view.x_m, view.y_m)
-            if not _beside(way, foot, 0.0):
+            if not _beside(way, foot):
                 continue
             turned = abs(math.remainder(foot.yaw_rad - view.yaw_rad, math.tau))
             if turned <= _ON_PATH_RAD:
                 found.append(OnWay(way, foot.along_m, foot.across_m))
         return tuple(found)
 
-    def _candidates(self, view: TrackView) -> tuple[Way, ...]:
-        """All ways that a vehicle may be on until it has moved by `_MOVED_M`; remembered till then."""
-        held = self._held.get(view.track_id)
-        if held is not None and math.hypot(view.x_m - held[0], view.y_m - held[1]) <= _MOVED_M:
-            return held[2]
-        ways = tuple(
-            way
-            for way in self.near(view.x_m, view.y_m, _MOVED_M)
-            if _beside(way, way.line.project(view.x_m, view.y_m), _MOVED_M)
-        )
-        if len(self._held) >= _HELD:
-            self._held.clear()
-        self._held[view.track_id] = (view.x_m, view.y_m, ways)
-        return ways
-
-    def near(self, x_m: float, y_m: float, more_m: float = 0.0) -> list[Way]:
-        """Ways whose movement path comes near a place, roughly; more_m: that much farther."""
+    def near(self, x_m: float, y_m: float) -> list[Way]:
+        """Ways whose movement path comes near a place, roughly."""
         here = (x_m, y_m)
-        hits = ((self._low - more_m <= here) & (self._high + more_m >= here)).all(axis=1)
+        hits = ((self._low <= here) & (self._high >= here)).all(axis=1)
         return [self._over[i] for i in np.flatnonzero(hits)]
 
 
 _SHARED: dict[int, Ways] = {}
 
 
-def _beside(way: Way, foot: Along, slack_m: float) -> bool:
-    along = way.stop_m - _REACH_M - slack_m <= foot.along_m <= way.leaves_m + _REACH_M + slack_m
-    return along and abs(foot.across_m) <= _ON_PATH_M + slack_m
+def _beside(way: Way, foot: Along) -> bool:
+    along = way.stop_m - _REACH_M <= foot.along_m <= way.leaves_m + _REACH_M
+    return along and abs(foot.across_m) <= _ON_PATH_M
 
 
 def possible(ways: Iterable[OnWay], speed_mps: float) -> tuple[OnWay, ...]:

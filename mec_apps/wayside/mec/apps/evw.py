@@ -20,6 +20,8 @@ from wayside.mec.apps._sides import party_of
 from wayside.mec.apps._ways import OnWay, Ways, possible
 from wayside.mec.world import TrackView, World
 
+_ALONG_COS = math.cos(math.radians(45.0))
+
 
 class EvwParameters(Parameters, frozen=True):
     """Parameters of the emergency vehicle warning."""
@@ -29,7 +31,6 @@ class EvwParameters(Parameters, frozen=True):
     ] = 300.0
     side_m: Annotated[float, stated("m", "distance beside its way within which they are told", "own")] = 5.5
     lane_m: Annotated[float, stated("m", "distance beside its way of who is in it", "own")] = 1.8
-    same_way_deg: Annotated[float, stated("deg", "largest angle to its way of who goes along", "own")] = 45.0
     accuracy_m: Annotated[float, stated("m", "worst accuracy of a vehicle, one sigma", "T/CSAE 53 bar")] = 5.0
     lane_accuracy_m: Annotated[
         float, stated("m", "worst accuracy of a vehicle that is told to give way", "T/CSAE 53 bar")
@@ -176,7 +177,7 @@ class Evw:
         for on in ons:
             foot = on.way.line.project_many(state[:, :2])
             _, _, yaw = on.way.poses(foot[:, :1], np.zeros(len(others)))
-            along = np.cos(yaw[:, 0] - state[:, 2]) >= math.cos(math.radians(p.same_way_deg))
+            along = np.cos(yaw[:, 0] - state[:, 2]) >= _ALONG_COS
             gap = foot[:, 0] - on.along_m - (state[:, 3] + runner.length_m) / 2.0
             on_way = along & (gap > 0.0) & (gap <= p.reach_m) & (np.abs(foot[:, 1]) <= p.side_m)
             nearest = np.where(on_way, np.minimum(nearest, gap), nearest)
