@@ -103,6 +103,8 @@ class Downlinks:
         self._send_events(world, events, out)
         if self._maps and self._is_due("maps", rules.maps_period_ms, world.mono):
             self._send_maps(out)
+        if self._is_due("signs", rules.signs_period_ms, world.mono):
+            self._send_signs(world, out)
         return out
 
     def _send_maps(self, out: list[Downlink]) -> None:
