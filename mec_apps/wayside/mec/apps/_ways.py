@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wayside.asn1.geometry import LaneGeometry, LaneKey, Movement, RoadGeometry
 from wayside.asn1.messages import LaneKind
-from wayside.geo import Along, Polyline
+from wayside.geo import Polyline
 from wayside.mec.world import SignalKey, TrackView
 
 Floats = NDArray[np.float64]
@@ -19,7 +19,6 @@ _TURN_LATERAL_MPS2 = 3.5
 _ON_PATH_M = 1.8
 _REACH_M = 5.0
 _ON_PATH_RAD = math.radians(35.0)
-_NEAR_M2 = (_ON_PATH_M + 1e-3) ** 2
 _HELD = 4_096
 _KEPT = 8
 
@@ -54,6 +53,12 @@ class Way:
         self._xy = self.line.points
         self._cum: Floats = np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))))
         self._yaw: Floats = np.arctan2(steps[:, 1], steps[:, 0])
+
+    def segments(self) -> Floats:
+        """Its segments, shape (7, n): x, y, direction as two components, length, place along the way, yaw."""
+        start, step = self._xy[:-1].T, np.diff(self._xy, axis=0).T
+        length = np.hypot(step[0], step[1])
+        return np.vstack((start, step / length, length, self._cum[:-1], self._yaw))
 
     def poses(self, along_m: Floats, left_m: Floats) -> tuple[Floats, Floats, Floats]:
         """x, y and yaw of the shape of `along_m` (n, t), moved sideways by `left_m` (n,)."""
@@ -108,14 +113,9 @@ class Ways:
         ]
         self._low: Floats = np.array([low for low, _ in boxes]).reshape(-1, 2) - _REACH_M
         self._high: Floats = np.array([high for _, high in boxes]).reshape(-1, 2) + _REACH_M
-        # The segments of all these ways in one table; `first` is where each way's begin.
-        lines = [way.line.points for way in self._over]
-        steps = [np.diff(line, axis=0) for line in lines]
-        self._starts: Floats = np.vstack([*(line[:-1] for line in lines), np.empty((0, 2))])
-        both = np.vstack([*steps, np.empty((0, 2))])
-        self._lengths: Floats = np.hypot(both[:, 0], both[:, 1])
-        self._units: Floats = both / self._lengths[:, None]
-        self._first = np.cumsum([0, *(len(step) for step in steps)])[:-1]
+        # The segments of all these ways side by side; `first` is where each way's begin.
+        self._first = np.cumsum([0, *(len(way.line.points) - 1 for way in self._over)])[:-1]
+        self._table: Floats = np.hstack([*(way.segments() for way in self._over), np.empty((7, 0))])
 
     @classmethod
     def of(cls, geometry: RoadGeometry) -> Ways:
@@ -148,19 +148,23 @@ class Ways:
     def _inside(self, view: TrackView) -> tuple[OnWay, ...]:
         if not self._over:
             return ()
-        rel = np.array((view.x_m, view.y_m)) - self._starts
-        along = np.minimum(np.maximum((rel * self._units).sum(axis=1), 0.0), self._lengths)
-        away = rel - along[:, None] * self._units
-        nearest = np.minimum.reduceat((away * away).sum(axis=1), self._first)
+        x, y, ux, uy, length, _, _ = self._table
+        dx, dy = view.x_m - x, view.y_m - y
+        along = np.minimum(np.maximum(dx * ux + dy * uy, 0.0), length)
+        dx -= along * ux
+        dy -= along * uy
+        away = dx * dx + dy * dy
         found: list[OnWay] = []
-        for i in np.flatnonzero(nearest <= _NEAR_M2):
-            way = self._over[i]
-            foot = way.line.project(view.x_m, view.y_m)
-            if not _beside(way, foot):
+        for i in np.flatnonzero(np.minimum.reduceat(away, self._first) <= _ON_PATH_M * _ON_PATH_M).tolist():
+            way, first = self._over[i], int(self._first[i])
+            k = first + int(np.argmin(away[first : first + len(way.line.points) - 1]))
+            along_m = float(self._table[5, k] + along[k])
+            if not way.stop_m - _REACH_M <= along_m <= way.leaves_m + _REACH_M:
                 continue
-            turned = abs(math.remainder(foot.yaw_rad - view.yaw_rad, math.tau))
-            if turned <= _ON_PATH_RAD:
-                found.append(OnWay(way, foot.along_m, foot.across_m))
+            if abs(math.remainder(float(self._table[6, k]) - view.yaw_rad, math.tau)) > _ON_PATH_RAD:
+                continue
+            left = ux[k] * (view.y_m - y[k]) - uy[k] * (view.x_m - x[k])
+            found.append(OnWay(way, along_m, math.copysign(math.sqrt(away[k]), left)))
         return tuple(found)
 
     def near(self, x_m: float, y_m: float) -> list[Way]:
@@ -171,11 +175,6 @@ class Ways:
 
 
 _SHARED: dict[int, Ways] = {}
-
-
-def _beside(way: Way, foot: Along) -> bool:
-    along = way.stop_m - _REACH_M <= foot.along_m <= way.leaves_m + _REACH_M
-    return along and abs(foot.across_m) <= _ON_PATH_M
 
 
 def possible(ways: Iterable[OnWay], speed_mps: float) -> tuple[OnWay, ...]:
