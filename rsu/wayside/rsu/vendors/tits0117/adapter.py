@@ -4,52 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import statistics
-from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 
 from wayside.clock import Clock, MonoNs, UtcNs
-from wayside.observe import Counters, new_trace_id
+from wayside.observe import Counters
 from wayside.rsu import (
     Adapter,
     Capabilities,
-    Checked,
     Delivery,
     DeliveryState,
     DeviceConfig,
     DeviceState,
-    Direction,
     Envelope,
-    Flags,
     RsuError,
     RsuReason,
-    check_frame,
-    new_msg_uid,
 )
 from wayside.rsu.mqtt import Publish, Share, join
 from wayside.rsu.vendors.tits0117 import wire
 from wayside.rsu.vendors.tits0117.config import Config
+from wayside.rsu.vendors.tits0117.device_clock import DeviceClock
 from wayside.rsu.vendors.tits0117.transfer import Transfer, Transfers
+from wayside.rsu.vendors.tits0117.uplink import Payload, Reader
 from wayside.runtime import BoundedQueue, Full
 
 _log = logging.getLogger(__name__)
 
 MISSED_HEARTBEATS = 3
 _WAITING_TRANSFERS = 64
-_OFFSETS = 5
 _TELEMETRY = ("BASEINFO", "RUNNINGINFO", "STATE")
 # A unit that goes on registering has not got its orders: they are sent again, but not for each word of it.
 _ORDERS_AGAIN_NS = 10_000_000_000
-
-
-class _Payload(NamedTuple):
-    topic: str
-    data: bytes
-    utc_ns: UtcNs
-    mono_ns: MonoNs
 
 
 class Tits0117(Adapter):
@@ -89,9 +76,10 @@ class Tits0117(Adapter):
         self._answers: dict[str, asyncio.Future[Any]] = {}
         self._stored: dict[object, Delivery] = {}
         self._telemetry: dict[str, dict[str, Any]] = {}
-        self._offsets_ms: deque[float] = deque(maxlen=_OFFSETS)
+        self._device_clock = DeviceClock(config.clock_skew_ms)
+        self._reader = Reader(config, self.vendor)
         self._ordered_mono: MonoNs | None = None
-        self._inbox: BoundedQueue[_Payload] = BoundedQueue(
+        self._inbox: BoundedQueue[Payload] = BoundedQueue(
             config.receive_queue, Full.DROP_OLDEST, lambda _: self._refuse(RsuReason.QUEUE_FULL)
         )
         self._decoding = False
@@ -189,7 +177,7 @@ class Tits0117(Adapter):
         return MISSED_HEARTBEATS * beat_s if beat_s else self._config.liveness_s
 
     def _clock_offset_ms(self) -> float | None:
-        return statistics.median(self._offsets_ms) if self._offsets_ms else None
+        return self._device_clock.offset_ms
 
     async def _open(self) -> None:
         config = self._config
@@ -232,7 +220,9 @@ class Tits0117(Adapter):
             )
             await self._publish(message, payload)
         else:
-            body, delivery.lost_fields = wire.body_of(message, envelope.uper, self._context(self.clock.utc()))
+            body, delivery.lost_fields = wire.body_of(
+                message, envelope.uper, self._reader.context(self.clock.utc())
+            )
             if message == "MAP":
                 await self._transfer(delivery, wire.slices_of(body, self._config.slice_bytes))
             else:
@@ -354,7 +344,7 @@ class Tits0117(Adapter):
         if len(message.payload) > self._config.max_payload_bytes:
             self._refuse(RsuReason.TOO_LARGE)
         elif self._admit():
-            self._inbox.put(_Payload(message.topic, message.payload, self.clock.utc(), self.clock.mono()))
+            self._inbox.put(Payload(message.topic, message.payload, self.clock.utc(), self.clock.mono()))
 
     async def _decode_all(self) -> None:
         while True:
@@ -367,7 +357,7 @@ class Tits0117(Adapter):
             # Decoding takes its turn with sending and with the other devices.
             await asyncio.sleep(0)
 
-    async def _take(self, payload: _Payload) -> None:
+    async def _take(self, payload: Payload) -> None:
         arrived = self._layout.read(payload.topic)
         if arrived.kind == self._layout.registration:
             self._registered(wire.read_body(payload.data))
@@ -382,7 +372,7 @@ class Tits0117(Adapter):
         elif arrived.driver:
             await self._take_raw(arrived, payload)
         elif arrived.kind in wire.MESSAGES:
-            self._take_message(arrived.kind, payload)
+            self._pass_on(self._reader.message(arrived.kind, payload), payload.utc_ns)
         else:
             self._reported(arrived.kind, wire.read_body(payload.data), payload.utc_ns)
 
@@ -440,96 +430,28 @@ class Tits0117(Adapter):
             self._stored[delivery.slot] = delivery
             self._acknowledge(delivery, DeliveryState.ACKED)
 
-    async def _take_raw(self, arrived: wire.Arrived, payload: _Payload) -> None:
-        if arrived.kind != "RSM":
-            what = f"raw {arrived.kind} of {arrived.driver[:32]}"
-            raise RsuError(RsuReason.UNSUPPORTED, what, where="topic")
-        body, trailing = wire.read_json(payload.data)
+    async def _take_raw(self, arrived: wire.Arrived, payload: Payload) -> None:
         try:
-            found = wire.read_raw_rsm(body, self._context(payload.utc_ns))
+            self._pass_on(self._reader.raw(arrived, payload), payload.utc_ns)
         except wire.MissingKey as error:
             if self._share is not None:
                 topic = self._layout.raw_answer(self._config.name)
                 await self._share.publish(topic, error.key.encode(), qos=0)
             raise
-        for one in found:
-            self._transcoded(wire.encoded(one), one, payload, "raw", trailing)
 
-    def _take_message(self, kind: str, payload: _Payload) -> None:
-        if self._config.body == "json":
-            body, trailing = wire.read_json(payload.data)
-            for frame, transcoded in wire.frames_of(kind, body, self._context(payload.utc_ns)):
-                self._transcoded(frame, transcoded, payload, "json", trailing)
-            return
-        wrapped = wire.parse_envelope(kind, payload.data)
-        skewed = self._compare_clocks(wrapped.utc_ms, payload.utc_ns)
-        checked = [(frame, check_frame(self._config.dialect, frame)) for frame in wrapped.frames]
-        for _, one in checked:
-            if one.message != kind:
-                what = f"{one.message} under the topic of {kind}"
-                raise RsuError(RsuReason.MALFORMED, what, where="topic")
-        device_utc_ns = UtcNs(wrapped.utc_ms * 1_000_000)
-        for frame, one in checked:
-            flags = Flags(trailing_bytes=len(frame) - one.octets, clock_skew=skewed)
-            self._receive(self._envelope(one, frame[: one.octets], payload, "envelope", flags, device_utc_ns))
+    def _pass_on(self, envelopes: list[Envelope], utc_ns: UtcNs) -> None:
+        stamp_ns = envelopes[0].device_utc_ns
+        if stamp_ns is not None:
+            self._compare_clocks(stamp_ns // 1_000_000, utc_ns)
+        for envelope in envelopes:
+            flags = msgspec.structs.replace(envelope.flags, clock_skew=self._device_clock.is_off)
+            self._receive(msgspec.structs.replace(envelope, flags=flags))
 
-    def _transcoded(
-        self, frame: bytes, transcoded: wire.Transcoded, payload: _Payload, form: str, trailing: int
-    ) -> None:
-        account = transcoded.account
-        flags = Flags(
-            transcoded=True,
-            trailing_bytes=trailing,
-            unit_guessed=account.unit_guessed,
-            clock_skew=bool(self._ailment),
-        )
-        checked = check_frame(self._config.dialect, frame)
-        envelope = self._envelope(checked, frame, payload, form, flags, None)
-        self._receive(
-            msgspec.structs.replace(
-                envelope, lost_fields=tuple(account.lost), defaulted_fields=tuple(account.defaulted)
-            )
-        )
-
-    def _envelope(
-        self,
-        checked: Checked,
-        frame: bytes,
-        payload: _Payload,
-        form: str,
-        flags: Flags,
-        device_utc_ns: UtcNs | None,
-    ) -> Envelope:
-        return Envelope(
-            msg_uid=new_msg_uid(),
-            device_id=self.device_id,
-            vendor=self.vendor,
-            direction=Direction.UP,
-            dialect=self._config.dialect,
-            message=checked.message,
-            uper=frame,
-            value=checked.value,
-            form=form,
-            source=payload.topic,
-            flags=flags,
-            utc_ns=payload.utc_ns,
-            mono_ns=payload.mono_ns,
-            device_utc_ns=device_utc_ns,
-            trace_id=new_trace_id(),
-        )
-
-    def _compare_clocks(self, stamp_ms: int, utc_ns: UtcNs) -> bool:
-        """Whether the unit's clock is off, by the median of its last stamps."""
-        self._offsets_ms.append(stamp_ms - utc_ns / 1e6)
-        offset_ms = self._clock_offset_ms() or 0.0
-        off = abs(offset_ms) > self._config.clock_skew_ms
-        if off is not bool(self._ailment):
-            self._ails(f"its clock is off by {offset_ms / 1e3:.1f} s" if off else "")
-        return off
-
-    def _context(self, utc_ns: UtcNs) -> wire.Context:
-        config = self._config
-        return wire.Context(source_id=config.source_id, utc_ns=utc_ns, utc_offset_min=config.utc_offset_min)
+    def _compare_clocks(self, stamp_ms: int, utc_ns: UtcNs) -> None:
+        watch = self._device_clock
+        watch.compare(stamp_ms, utc_ns)
+        if watch.is_off is not bool(self._ailment):
+            self._ails(f"its clock is off by {(watch.offset_ms or 0) / 1e3:.1f} s" if watch.is_off else "")
 
 
 def _settle(answer: asyncio.Future[Any], refusal: RsuError | None) -> None:

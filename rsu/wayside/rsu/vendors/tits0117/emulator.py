@@ -15,7 +15,7 @@ from wayside.rsu.mqtt import MqttBroker, MqttClient, Publish
 from wayside.rsu.vendors.tits0117 import wire
 from wayside.rsu.vendors.tits0117.adapter import Tits0117
 from wayside.rsu.vendors.tits0117.config import DIALECT, Config
-from wayside.rsu.vendors.tits0117.faults import Tits0117Faults
+from wayside.rsu.vendors.tits0117.faults import Tits0117Faults, damaged, own_faults
 from wayside.runtime import Backoff, TaskOwner
 
 _REGISTER_EVERY_S = 10.0
@@ -57,7 +57,7 @@ class Tits0117Emulator(Emulator):
     ) -> None:
         if uplink is not None:
             raise ValueError("a unit of this class sends up through its broker, not to an uplink address")
-        super().__init__(clock, faults=_own_faults(faults), sent_over_air=sent_over_air)
+        super().__init__(clock, faults=own_faults(faults), sent_over_air=sent_over_air)
         users = {username: password} if username else None
         self._own_broker = MqttBroker(clock, host=host, port=port, users=users) if broker == OWN else None
         self._broker = broker
@@ -176,7 +176,8 @@ class Tits0117Emulator(Emulator):
         topic = message
         if self._happens(self.faults.wrong_type):
             topic = self._random.choice([name for name in wire.MESSAGES if name != message])
-        payload = self._damaged(self._built(message, uper), 17 if message == "BSM" else 16)
+        length_at = 17 if message == "BSM" else 16
+        payload = self._damaged(self._built(message, uper), length_at if self._config.body == "binary" else 0)
         return self._send(self.layout.up(topic, self._config.name), payload)
 
     def send_up_bsms(self, upers: tuple[bytes, ...]) -> int:
@@ -190,7 +191,7 @@ class Tits0117Emulator(Emulator):
     def send_up_raw(self, body: Any, driver: str = "BOX") -> int:
         """Send a perception vendor's objects up as they are, a JSON value."""
         topic = self.layout.raw_up("RSM", self._config.name, driver)
-        return self._send(topic, self._damaged(msgspec.json.encode(body), 0))
+        return self._send(topic, self._damaged(msgspec.json.encode(body)))
 
     def send_payload(self, kind: str, payload: bytes) -> int:
         """Send any octets under the topic of a kind."""
@@ -234,7 +235,7 @@ class Tits0117Emulator(Emulator):
 
     @property
     def _faults(self) -> Tits0117Faults:
-        self.faults = faults = _own_faults(self.faults)
+        self.faults = faults = own_faults(self.faults)
         return faults
 
     def _context(self) -> wire.Context:
@@ -303,21 +304,8 @@ class Tits0117Emulator(Emulator):
             message, self._config.envelope_id, self._utc_ms(), upers, self._config.id_padding
         )
 
-    def _damaged(self, payload: bytes, at: int) -> bytes:
-        """A payload with the current faults. at: where the first length of an envelope stands."""
-        faults, changed = self._faults, bytearray(payload)
-        if self._config.body == "binary":
-            if faults.wrong_length:
-                length = int.from_bytes(changed[at : at + 2], "little") + faults.wrong_length
-                changed[at : at + 2] = (length & 0xFFFF).to_bytes(2, "little")
-            if self._happens(faults.big_endian):
-                changed[8:16] = changed[8:16][::-1]
-                changed[at : at + 2] = changed[at : at + 2][::-1]
-        elif faults.wrong_length:
-            changed = changed[:-1]
-        if self._happens(faults.corrupt):
-            changed[self._random.randrange(len(changed))] ^= self._random.randrange(1, 256)
-        return bytes(changed) + (bytes(faults.pad_bytes) if self._config.body == "json" else b"")
+    def _damaged(self, payload: bytes, length_at: int = 0) -> bytes:
+        return damaged(payload, self._faults, self._happens, self._random, length_at)
 
     def _send(self, topic: str, payload: bytes) -> int:
         faults = self._faults
@@ -448,12 +436,6 @@ class Tits0117Emulator(Emulator):
     async def _answer_later(self, seconds: float, kind: str, seq: str) -> None:
         await self.clock.sleep(seconds)
         self.acknowledge(kind, seq)
-
-
-def _own_faults(faults: Faults | None) -> Tits0117Faults:
-    if isinstance(faults, Tits0117Faults):
-        return faults
-    return msgspec.convert(msgspec.to_builtins(faults or Faults()), Tits0117Faults)
 
 
 def _profile(name: str) -> dict[str, Any]:

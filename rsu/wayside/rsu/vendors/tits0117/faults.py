@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from random import Random
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from wayside.rsu import Faults
@@ -30,3 +33,30 @@ class Tits0117Faults(Faults, kw_only=True, forbid_unknown_fields=True):
     count_off: Annotated[int, Meta(ge=-255, le=255)] = 0
     wrong_layout: Share = 0.0
     no_beats: bool = False
+
+
+def own_faults(faults: Faults | None) -> Tits0117Faults:
+    """The faults of any device as those of this one."""
+    if isinstance(faults, Tits0117Faults):
+        return faults
+    return msgspec.convert(msgspec.to_builtins(faults or Faults()), Tits0117Faults)
+
+
+def damaged(
+    payload: bytes, faults: Tits0117Faults, happens: Callable[[float], bool], random: Random, length_at: int
+) -> bytes:
+    """A payload with faults. length_at: where the first length of an envelope stands, 0 in JSON."""
+    changed = bytearray(payload)
+    if length_at:
+        end = length_at + 2
+        if faults.wrong_length:
+            length = int.from_bytes(changed[length_at:end], "little") + faults.wrong_length
+            changed[length_at:end] = (length & 0xFFFF).to_bytes(2, "little")
+        if happens(faults.big_endian):
+            changed[8:16] = changed[8:16][::-1]
+            changed[length_at:end] = changed[length_at:end][::-1]
+    elif faults.wrong_length:
+        changed = changed[:-1]
+    if happens(faults.corrupt):
+        changed[random.randrange(len(changed))] ^= random.randrange(1, 256)
+    return bytes(changed) + (b"" if length_at else bytes(faults.pad_bytes))
