@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ PET_CONFLICT_S = 1.0
 PET_KEPT_S = 5.0
 PET_SPEED_MPS = 3.0
 _CELL_M = 1.0
+_ROW = 1 << 32
 _CROSSING_DEG = 60.0
 _STANDING_MPS = 0.5
 
@@ -119,7 +121,8 @@ class ConflictMeter:
 
     def __init__(self) -> None:
         self.pairs: dict[tuple[int, int], PairMeasure] = {}
-        self._left: dict[tuple[int, int], _Trace] = {}
+        self._left: dict[int, _Trace] = {}
+        self._cells: dict[int, tuple[Box, set[int]]] = {}
 
     def observe(self, now_s: float, motions: Sequence[Motion]) -> None:
         """Take in all participants at one instant."""
@@ -138,26 +141,36 @@ class ConflictMeter:
         return self.pairs.setdefault(key, PairMeasure(*key))
 
     def _encroach(self, now_s: float, motions: Sequence[Motion]) -> None:
-        entered: dict[tuple[int, int], _Trace] = {}
+        entered: dict[int, _Trace] = {}
         for motion in motions:
             box = motion.box(0)
             heading = heading_from_yaw(box.yaw_rad)
-            for cell in _cells(box):
-                before = self._left.get(cell)
+            trace = _Trace(now_s, motion.id, heading, motion.motor)
+            cells = self._cells_of(motion.id, box)
+            entered.update(dict.fromkeys(cells, trace))
+            if motion.speed_mps < PET_SPEED_MPS:
+                continue
+            for cell in cells & self._left.keys():
+                before = self._left[cell]
                 if (
-                    before is not None
-                    and before.id != motion.id
-                    and motion.speed_mps >= PET_SPEED_MPS
+                    before.id != motion.id
                     and now_s - before.at_s <= PET_KEPT_S
                     and (before.motor or motion.motor)
                     and angle_between_deg(before.heading_deg, heading) > _CROSSING_DEG
                 ):
                     pair = self._pair(motion.id, before.id)
                     pair.min_pet_s = min(pair.min_pet_s, now_s - before.at_s)
-                entered[cell] = _Trace(now_s, motion.id, heading, motion.motor)
         self._left.update(entered)
         if len(self._left) > 20_000:
             self._left = {k: v for k, v in self._left.items() if now_s - v.at_s <= PET_KEPT_S}
+            self._cells = {m.id: self._cells[m.id] for m in motions}
+
+    def _cells_of(self, participant: int, box: Box) -> set[int]:
+        # Who stands still covers what it covered before.
+        last = self._cells.get(participant)
+        if last is None or last[0] != box:
+            last = self._cells[participant] = box, _cells(box)
+        return last[1]
 
 
 def _velocity(motion: Motion, k: int) -> tuple[float, float]:
@@ -171,27 +184,31 @@ def _near_pairs(motions: Sequence[Motion]) -> list[tuple[int, int]]:
     xy = np.stack([m.poses[:, :2] for m in motions])
     speed = np.array([m.speed_mps for m in motions])
     radius = np.array([0.5 * math.hypot(m.length_m, m.width_m) for m in motions])
-    apart = np.min(np.hypot(*np.moveaxis(xy[:, None] - xy[None, :], -1, 0)), axis=2)
-    reach = radius[:, None] + radius[None, :] + (speed[:, None] + speed[None, :]) * (0.5 * STEP_S)
-    moving = (speed[:, None] >= _STANDING_MPS) | (speed[None, :] >= _STANDING_MPS)
     motor = np.array([m.motor for m in motions])
-    pairs = (apart <= reach) & moving & (motor[:, None] | motor[None, :])
-    i, j = np.nonzero(np.triu(pairs, k=1))
-    return [(int(a), int(b)) for a, b in zip(i, j, strict=True)]
+    begin = xy[:, 0]
+    # Only those can meet whom the horizon brings together: the rest is not looked at in between.
+    reach = radius + speed * (HORIZON_S + STEP_S)
+    near = np.hypot(*np.moveaxis(begin[:, None] - begin[None, :], -1, 0)) <= reach[:, None] + reach[None, :]
+    moving = speed >= _STANDING_MPS
+    wanted = near & (moving[:, None] | moving[None, :]) & (motor[:, None] | motor[None, :])
+    i, j = np.nonzero(np.triu(wanted, k=1))
+    apart = np.min(np.hypot(*np.moveaxis(xy[i] - xy[j], -1, 0)), axis=1)
+    close = apart <= radius[i] + radius[j] + (speed[i] + speed[j]) * (0.5 * STEP_S)
+    return [(int(a), int(b)) for a, b in zip(i[close], j[close], strict=True)]
 
 
-def _cells(box: Box) -> set[tuple[int, int]]:
+@lru_cache(maxsize=64)
+def _places(length_m: float, width_m: float) -> Floats:
+    """Places over a footprint, shape (n, 2): along and beside its middle, less than a cell apart."""
+    n, m = max(2, math.ceil(length_m / 0.9) + 1), max(2, math.ceil(width_m / 0.9) + 1)
+    along, beside = np.linspace(-0.5, 0.5, n) * length_m, np.linspace(-0.5, 0.5, m) * width_m
+    return np.stack(np.meshgrid(along, beside, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _cells(box: Box) -> set[int]:
+    """Square metres that a footprint covers, each as one number."""
     c, s = math.cos(box.yaw_rad), math.sin(box.yaw_rad)
-    n, m = max(2, math.ceil(box.length_m / 0.9) + 1), max(2, math.ceil(box.width_m / 0.9) + 1)
-    out: set[tuple[int, int]] = set()
-    for i in range(n):
-        u = box.length_m * (i / (n - 1) - 0.5)
-        for j in range(m):
-            v = box.width_m * (j / (m - 1) - 0.5)
-            out.add(
-                (
-                    math.floor((box.x_m + u * c - v * s) / _CELL_M),
-                    math.floor((box.y_m + u * s + v * c) / _CELL_M),
-                )
-            )
-    return out
+    places = _places(box.length_m, box.width_m)
+    x = np.floor((box.x_m + places[:, 0] * c - places[:, 1] * s) / _CELL_M).astype(np.int64)
+    y = np.floor((box.y_m + places[:, 0] * s + places[:, 1] * c) / _CELL_M).astype(np.int64)
+    return set((x * _ROW + y).tolist())

@@ -17,6 +17,10 @@ from wayside.sim._shapes import Box
 Floats = NDArray[np.float64]
 
 
+# Who is slower than this is taken to stand.
+_RESTS_MPS = 0.01
+
+
 class Dimensions(NamedTuple):
     """Outer size, metres."""
 
@@ -136,6 +140,12 @@ class Participant:
     def motion(self, at_least_mps: float = 0.0) -> Motion:
         """Where it will be at its present speed (or `at_least_mps`)."""
         speed = max(self.speed_mps, at_least_mps)
+        if speed < _RESTS_MPS:
+            pose = self.way.pose(self.s_m, self.left_m, self.size.length_m)
+            rest = np.tile(np.array(pose), (len(TIMES_S), 1))
+            return Motion(
+                self.id, speed, self.size.length_m, self.size.width_m, rest, isinstance(self, Vehicle)
+            )
         poses = self.way.poses(
             np.asarray(self.s_m + speed * TIMES_S, dtype=np.float64), self.left_m, self.size.length_m
         )
