@@ -121,8 +121,11 @@ def _lanes_along(roads: Roads, line: Polyline, radius_m: float) -> list[LaneStre
         lane_yaw = np.array([lane.polyline.yaw_at(float(along)) for along in foot[:, 0]])
         on = (np.abs(foot[:, 1]) <= radius_m) & (np.cos(lane_yaw - yaw) >= _SAME_WAY_COS)
         if on.sum() >= 2:
-            along = foot[on, 0]
-            out.append(LaneStretch(lane.key, float(along.min()), float(along.max())))
+            from_m, to_m = float(foot[on, 0].min()), float(foot[on, 0].max())
+            # Between two samples the lane may begin or end.
+            from_m = 0.0 if from_m < SAMPLE_M else from_m
+            to_m = lane.polyline.length_m if to_m > lane.polyline.length_m - SAMPLE_M else to_m
+            out.append(LaneStretch(lane.key, from_m, to_m))
     return out
 
 
