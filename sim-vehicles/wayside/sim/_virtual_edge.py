@@ -10,7 +10,7 @@ import msgspec
 
 from wayside.asn1 import load
 from wayside.asn1.translate import to_wire
-from wayside.clock import MonoNs, UtcNs, VirtualClock
+from wayside.clock import UtcNs, VirtualClock
 from wayside.link import Advice, Severity, Warning
 from wayside.mec.core import EdgeCore
 from wayside.mec.dispatch import CancelPush
@@ -27,6 +27,8 @@ TSCBM_PERIOD_S = 0.1
 UPLINK_S = (0.012, 0.028)
 DOWNLINK_S = (0.012, 0.028)
 _CONTROLLER_S = 0.004
+# What arrives within this time is looked at together, as a service under load does it.
+STEP_EVERY_S = 0.02
 _START_UTC_NS = 1_774_828_800_000_000_000
 
 
@@ -59,6 +61,7 @@ class VirtualEdge:
         self.road = road
         self.counters = Counters()
         self.clock = VirtualClock(utc_ns=_START_UTC_NS)
+        self._zero = self.clock.mono()
         self.core = EdgeCore(site, self.clock, self.counters, seed=seed)
         self.scans = 0
         self.advice: Counter[str] = Counter()
@@ -71,6 +74,8 @@ class VirtualEdge:
         self._msg_count: Counter[str] = Counter()
         self._next_tscbm_s = 0.0
         self._sequence = 0
+        self._stepped_s = -STEP_EVERY_S
+        self._step_waits = False
         self._shown: dict[tuple[str, int], ShownWarning] = {}
 
     @property
@@ -126,7 +131,7 @@ class VirtualEdge:
             now = self.clock.mono()
             trace_id = f"{self.scans:016x}"
             self.core.on_scan(Scan(look.sensor_id, look.seq, measured, now, now, trace_id, look.detections))
-            self._step()
+            self._step_soon()
 
         return arrive
 
@@ -140,13 +145,19 @@ class VirtualEdge:
     def _signals(self, data: bytes, host: str) -> Callable[[], None]:
         def arrive() -> None:
             self.core.on_tscbm(data, self.clock.mono(), host)
-            self._step()
+            self._step_soon()
 
         return arrive
 
+    def _step_soon(self) -> None:
+        if not self._step_waits:
+            self._step_waits = True
+            self._later(max(self._now_s(), self._stepped_s + STEP_EVERY_S), self._step)
+
     def _step(self) -> None:
+        self._step_waits = False
+        self._stepped_s = now_s = self._now_s()
         result = self.core.step()
-        now_s = self._seconds(self.clock.mono())
         for push in result.pushes:
             if isinstance(push.warning, Advice):
                 self.advice[push.warning.kind.value] += 1
@@ -159,7 +170,7 @@ class VirtualEdge:
 
     def _shows(self, session: str, key: int, warning: Warning, ends_s: float) -> Callable[[], None]:
         def arrive() -> None:
-            now_s = self._seconds(self.clock.mono())
+            now_s = self._now_s()
             if ends_s <= now_s or not self.road.warn(session, key, warning, ends_s - now_s):
                 return
             before = self._shown.get((session, key))
@@ -186,12 +197,12 @@ class VirtualEdge:
         heapq.heappush(self._queue, (at_s, next(self._order), action))
 
     def _to(self, at_s: float) -> None:
-        ahead_s = at_s - self._seconds(self.clock.mono())
+        ahead_s = at_s - self._now_s()
         if ahead_s > 0.0:
             self.clock.advance(ahead_s)
 
-    def _seconds(self, mono: MonoNs) -> float:
-        return (mono - 1_000_000_000) / 1e9
+    def _now_s(self) -> float:
+        return (self.clock.mono() - self._zero) / 1e9
 
     def _utc(self, at_s: float) -> UtcNs:
         return UtcNs(_START_UTC_NS + round(at_s * 1e9))
