@@ -2,17 +2,22 @@
 
 import { Map as MapView, Marker } from "./vendor/maplibre-gl.mjs";
 import { health } from "./equipment.mjs";
-import { boundsOf, cleanLanes, junctions, participantFeatures, stopLines } from "./shapes.mjs";
+import { boundsOf, cleanLanes, junctions, participantFeatures, stopLines, stretchBefore } from "./shapes.mjs";
 import { duration, named, t } from "./text.mjs";
 
 // What is shown of the ways to an intersection at first.
 const APPROACH_M = 48;
+// Below this zoom the chips of the signals would cover one another; the stop lines keep their colours.
+const CHIP_ZOOM = 16.4;
+// Sign types with a sign of their own on the map.
+const SPEED_LIMIT = 85;
 // Pixels a signal's chip takes, and that a hazard must be inside the map's edge to count as seen.
 const CHIP = [54, 25];
 const EDGE = 20;
 const POINTER = 26;
 // How long the view stays wide after the last hazard.
 const STAY_WIDE_MS = 5000;
+const SOURCES = ["junctions", "lanes", "stops", "jams", "participants"];
 const EMPTY = { type: "FeatureCollection", features: [] };
 const COLOURS = {
   dark: {
@@ -37,6 +42,7 @@ const metres = (expression, latDeg) => {
 
 const ICONS = {
   hazard: '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 2.8 22.6 21H1.4Z" fill="currentColor"/><path d="M12 9v5.4" stroke="#fff" stroke-width="2.4" stroke-linecap="round"/><circle cx="12" cy="17.8" r="1.4" fill="#fff"/></svg>',
+  sensor: '<svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2" stroke-linejoin="round"><path d="M3 8h11v8H3zM14 11l6-3v8l-6-3z"/></svg>',
   rsu: '<svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round"><path d="M12 11v10M8.5 21h7M8 12.500a5 5 0 0 1 0-7M16 12.500a5 5 0 0 0 0-7M5 15a9 9 0 0 1 0-12M19 15a9 9 0 0 0 0-12"/><circle cx="12" cy="9" r="1.600" fill="currentColor"/></svg>',
 };
 
@@ -99,16 +105,25 @@ export class SiteMap {
     this.ready = new Promise((resolve) => this.map.once("load", resolve)).then(() => this.#addLayers());
     this.signals = new Markers(this.map, () => element("signal", '<i></i><b></b>'), dressSignal);
     this.rsus = new Markers(this.map, () => element("rsu", ICONS.rsu), dressRsu);
+    this.sensors = new Markers(this.map, () => element("rsu sensor", ICONS.sensor), dressRsu);
+    this.signs = new Markers(this.map, () => element("sign", "<b></b>"), dressSign);
+    this.names = new Markers(this.map, (item) => makeName(item, (name) => this.lookAt(name)), dressName);
     this.hazards = new Markers(this.map, (item) => makeHazard(item, onSelect), dressHazard);
     this.map.on("zoomend", () => this.#redraw());
+    this.map.on("zoom", () => this.#tellZoom());
+    this.#tellZoom();
     this.map.on("movestart", (event) => (this.moved ||= Boolean(event.originalEvent)));
     this.map.on("move", () => this.#pointAtFar());
     const resize = new ResizeObserver(() => this.map.resize());
     resize.observe(container);
   }
 
+  #tellZoom() {
+    this.map.getContainer().dataset.far = this.map.getZoom() < CHIP_ZOOM;
+  }
+
   #addLayers() {
-    for (const name of ["junctions", "lanes", "stops", "participants"]) {
+    for (const name of SOURCES) {
       this.map.addSource(name, { type: "geojson", data: EMPTY });
     }
     const vehicle = ["==", ["get", "kind"], "vehicle"];
@@ -124,6 +139,8 @@ export class SiteMap {
     add("walk", "line", "lanes", { "line-dasharray": [0.13, 0.15] }, of("crosswalk"), flat);
     add("sidewalk", "line", "lanes", { "line-opacity": 0.4 }, of("sidewalk"), flat);
     add("stop", "line", "stops", { "line-color": ["get", "colour"] }, null, { "line-cap": "round" });
+    add("jam", "line", "jams", { "line-color": "#d1202b", "line-opacity": 0.55, "line-width": 9 }, null, { "line-cap": "round", "line-join": "round" });
+    add("jam-tail", "line", "jams", { "line-color": "#ffffff", "line-width": 2, "line-dasharray": [1, 1.6] }, null, flat);
     add("body", "fill", "participants", {}, polygons);
     add("body-edge", "line", "participants", { "line-width": 1 }, polygons);
     add("body-connected", "line", "participants", { "line-width": 2.2 }, ["all", polygons, ["get", "connected"]]);
@@ -168,6 +185,10 @@ export class SiteMap {
     this.stops = stopLines(this.lanes);
     this.fitted = false;
     this.moved = false;
+    this.middles = new Map(junctions(this.lanes).map((junction) => [junction.properties.intersection, junction.geometry.coordinates[0]]));
+    this.names.set(
+      this.middles.size < 2 ? [] : [...this.middles].map(([name, ring]) => ({ key: name, at: middleOf(ring), item: { name } })),
+    );
     if (this.loaded) this.#drawLanes();
     this.fit();
     this.#redraw();
@@ -210,6 +231,22 @@ export class SiteMap {
     this.map.easeTo({ center: [lon, lat], zoom: Math.max(this.map.getZoom(), 18), duration: smooth ? 500 : 0 });
   }
 
+  /** Bring one intersection into view, by its name. */
+  lookAt(intersection) {
+    const ring = this.middles?.get(intersection);
+    const bounds = ring && boundsOf(ring, APPROACH_M);
+    if (!bounds) return;
+    this.moved = true;
+    const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.map.fitBounds(bounds, { padding: 28, animate: smooth, maxZoom: 19 });
+  }
+
+  /** The middle of what is seen: {lat_deg, lon_deg}. */
+  centre() {
+    const { lat, lng } = this.map.getCenter();
+    return { lat_deg: lat, lon_deg: lng };
+  }
+
   /** Draw a live view; `edgeNowMs` is the edge's time of day now. */
   show(view, edgeNowMs) {
     this.view = view;
@@ -221,12 +258,28 @@ export class SiteMap {
     this.#follow(view.events);
     this.#pointAtFar();
     this.rsus.set(view.rsus.map((item) => ({ key: item.device_id, at: [item.lon_deg, item.lat_deg], item })));
+    this.sensors.set((view.sensors ?? []).map((item) => ({ key: item.device_id, at: [item.lon_deg, item.lat_deg], item })));
+    this.signs.set((view.signs ?? []).map((item) => ({ key: item.sign_id, at: [item.lon_deg, item.lat_deg], item })));
     this.#showSignals(view.signals);
     if (!this.loaded) return;
+    this.#showJams(view.events);
     this.map.getSource("participants").setData({
       type: "FeatureCollection",
       features: participantFeatures(view.participants, this.map.getZoom()),
     });
+  }
+
+  #showJams(events) {
+    const features = [];
+    for (const event of events) {
+      const lane = event.length_m > 0 && this.lanes.find((each) => each.properties.lane === event.lane);
+      if (!lane) continue;
+      const coordinates = stretchBefore(lane.geometry.coordinates, [event.lon_deg, event.lat_deg], event.length_m);
+      if (coordinates.length > 1) features.push({ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates } });
+    }
+    if (!features.length && !this.jams) return;
+    this.jams = features.length;
+    this.map.getSource("jams").setData({ type: "FeatureCollection", features });
   }
 
   #showSignals(signals) {
@@ -327,10 +380,10 @@ export class SiteMap {
     this.view = null;
     this.setLanes(EMPTY);
     this.drawnStops = null;
-    for (const markers of [this.signals, this.rsus, this.hazards]) markers.set([]);
+    for (const markers of [this.signals, this.rsus, this.sensors, this.signs, this.hazards]) markers.set([]);
     this.#pointAtFar();
     if (this.loaded) {
-      for (const name of ["junctions", "lanes", "stops", "participants"]) this.map.getSource(name).setData(EMPTY);
+      for (const name of SOURCES) this.map.getSource(name).setData(EMPTY);
     }
   }
 }
@@ -339,6 +392,8 @@ function dressSignal(node, item) {
   const known = item.state in LIGHTS;
   node.dataset.state = known ? item.state : "unknown";
   const seconds = item.remaining_s;
+  const letter = named(`signal_letter.${item.state}`, "?");
+  if (node.firstChild.textContent !== letter) node.firstChild.textContent = letter;
   node.lastChild.textContent = seconds === null || !known ? "–" : String(Math.max(0, Math.ceil(seconds)));
   const label = t("signal", { n: item.signal_group, state: named(`signal.${item.state}`, item.state) });
   if (node.title !== label) node.title = label;
@@ -347,6 +402,31 @@ function dressSignal(node, item) {
 function dressRsu(node, item) {
   node.dataset.health = health(item.state);
   node.title = `${item.device_id} · ${named(`device_state.${item.state}`, item.state)}`;
+}
+
+function dressSign(node, item) {
+  const limit = item.speed_limit_mps === null ? null : String(Math.round(item.speed_limit_mps * 3.6));
+  node.dataset.kind = limit !== null && item.code === SPEED_LIMIT ? "limit" : "text";
+  const text = limit ?? (item.text || "!").slice(0, 2);
+  if (node.firstChild.textContent !== text) node.firstChild.textContent = text;
+  node.title = `${t("legend.sign")} ${item.sign_id} · ${[limit && `${limit} km/h`, item.text, named(`sign_source.${item.source}`, item.source)].filter(Boolean).join(" · ")}`;
+}
+
+function middleOf(ring) {
+  return [0, 1].map((i) => ring.reduce((sum, point) => sum + point[i], 0) / ring.length);
+}
+
+function makeName(item, onLook) {
+  const node = document.createElement("button");
+  node.type = "button";
+  node.className = "place";
+  node.addEventListener("click", () => onLook(item.name));
+  return node;
+}
+
+function dressName(node, item) {
+  node.textContent = item.name;
+  node.title = t("intersections.look");
 }
 
 function makeHazard(item, onSelect) {

@@ -1,15 +1,13 @@
-// The panels beside the map, as functions of the page's state.
+// What stands around the map, as functions of the page's state.
 
-import { h } from "./vendor/preact.mjs";
-import htm from "./vendor/htm.mjs";
 import { health } from "./equipment.mjs";
+import { addressOf } from "./route.mjs";
+import { Stages } from "./timeline.mjs";
+import { html, kindName, moment, plain, severityName, stageName, STAGES } from "./view.mjs";
 import { duration, named, t } from "./text.mjs";
 
-export const html = htm.bind(h);
-
-const STAGES = ["ingested", "fused", "decided", "selected", "written", "received", "called"];
-const kindName = (kind) => named(`kind.${kind}`, kind.toUpperCase());
-const severityName = (severity) => named(`severity.${severity}`, String(severity));
+// Steps shown beside the map; the page of the event has all.
+const STEPS = 6;
 
 /** Top bar: site, numbers, connection, language, colours. */
 export function Top({ page, act }) {
@@ -43,6 +41,22 @@ export function Top({ page, act }) {
   `;
 }
 
+/** Which pages there are; links, so that they can be opened beside one another. */
+export function Pages({ page, pages, act }) {
+  const plainClick = (event) => event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
+  return html`${pages.map((name) => html`
+    <a href=${addressOf({ page: name, site: page.site, filters: {} })} aria-current=${page.route.page === name ? "page" : null}
+      onClick=${(event) => { if (plainClick(event)) { event.preventDefault(); act.go(name); } }}>${t(`page.${name}`)}</a>`)}`;
+}
+
+/** What an operator must see on every page: that another edge reports as a site. */
+export function Alarm({ page, act }) {
+  const rivals = page.sites.filter((site) => site.refused > 0);
+  return html`${rivals.map((site) => html`
+    <p key=${site.site}><span>${t("alarm.rival", { site: site.site, n: site.refused, time: moment(site.refused_utc_ns) })}</span>
+      <button class="tool" type="button" onClick=${() => act.release(site.site)}>${t("alarm.release")}</button></p>`)}`;
+}
+
 /** What must be said over the map: that its data is not of now. */
 export function Notice({ page }) {
   const { connection, ageMs, mapFailed } = page;
@@ -54,7 +68,7 @@ export function Notice({ page }) {
 
 /** Legend in the map's corner. */
 export function Legend({ act }) {
-  const entries = ["car", "large", "cyclist", "pedestrian", "connected", "signal", "rsu", "hazard"];
+  const entries = ["car", "large", "cyclist", "pedestrian", "connected", "signal", "rsu", "sensor", "sign", "hazard", "jam"];
   const open = matchMedia("(min-width: 800px)").matches;
   return html`
     <details open=${open}>
@@ -65,12 +79,16 @@ export function Legend({ act }) {
   `;
 }
 
-/** Right side: hazards, equipment, recent events. */
+/** Right side: hazards, intersections with their signals, equipment, recent events. */
 export function Side({ page, act }) {
   return html`
     <section aria-labelledby="hazards-title">
       <h2 id="hazards-title">${t("hazards")}</h2>
       <${Hazards} page=${page} act=${act} />
+    </section>
+    <section aria-labelledby="intersections-title">
+      <h2 id="intersections-title">${t("intersections")}</h2>
+      <${Intersections} page=${page} act=${act} />
     </section>
     <section aria-labelledby="equipment-title">
       <h2 id="equipment-title">${t("equipment")}</h2>
@@ -78,9 +96,34 @@ export function Side({ page, act }) {
     </section>
     <section aria-labelledby="recent-title">
       <h2 id="recent-title">${t("recent")}</h2>
-      <${Recent} page=${page} />
+      <${Recent} page=${page} act=${act} />
     </section>
   `;
+}
+
+function Intersections({ page, act }) {
+  const groups = new Map();
+  for (const signal of page.view?.signals ?? []) {
+    if (!groups.has(signal.intersection)) groups.set(signal.intersection, []);
+    groups.get(signal.intersection).push(signal);
+  }
+  if (!groups.size) return html`<p class="calm">${t("intersections.none")}</p>`;
+  const fresh = page.connection === "live";
+  return html`<ul class="intersections ${fresh ? "" : "past"}">
+    ${[...groups].map(([name, signals]) => html`
+      <li key=${name}>
+        <button type="button" onClick=${() => act.lookAt(name)} title=${t("intersections.look")}>${name}</button>
+        <div>${signals.sort((a, b) => a.signal_group - b.signal_group).map((signal) => html`<${Group} key=${signal.signal_group} signal=${signal} fresh=${fresh} />`)}</div>
+      </li>`)}
+  </ul>`;
+}
+
+function Group({ signal, fresh }) {
+  const state = named(`signal.${signal.state}`, signal.state);
+  const seconds = signal.remaining_s === null || !fresh ? "" : String(Math.max(0, Math.ceil(signal.remaining_s)));
+  return html`<span class="group" data-state=${signal.state} title=${t("signal", { n: signal.signal_group, state })}>
+    <small>${signal.signal_group}</small><i>${named(`signal_letter.${signal.state}`, "?")}</i><b>${seconds}</b>
+  </span>`;
 }
 
 function Hazards({ page, act }) {
@@ -113,7 +156,7 @@ function Hazard({ event, page, act }) {
         ${Number.isFinite(conflict) && html`<span>${t("hazard.conflict", { n: conflict.toFixed(1) })}</span>`}
       </p>
       <${Latency} latency=${event.latency_ms} full=${chosen} />
-      ${chosen && html`<${Detail} event=${event} detail=${page.detail} />`}
+      ${chosen && html`<${Detail} event=${event} page=${page} act=${act} />`}
     </li>
   `;
 }
@@ -122,19 +165,20 @@ function Latency({ latency, full }) {
   const parts = STAGES.filter((stage) => Number.isFinite(latency[stage])).map((stage) => [stage, latency[stage]]);
   if (!parts.length) return html`<p class="latency none">${t("hazard.no_latency")}</p>`;
   const total = parts.reduce((sum, [, ms]) => sum + ms, 0);
-  const words = parts.map(([stage, ms]) => `${t(`stage.${stage}`)} ${ms.toFixed(2)} ms`);
+  const words = parts.map(([stage, ms]) => `${stageName(stage)} ${ms.toFixed(2)} ms`);
   return html`
     <div class="latency">
       <p><span>${t("hazard.latency")}</span><b>${total.toFixed(1)} ms</b></p>
-      <div class="bar" role="img" aria-label=${words.join(", ")} title=${words.join("\n")}>
-        ${parts.map(([stage, ms]) => html`<i data-stage=${stage} style=${{ flexGrow: Math.max(ms, total * 0.004) }}></i>`)}
-      </div>
-      ${full && html`<ul class="stages">${parts.map(([stage, ms]) => html`<li><i data-stage=${stage}></i>${t(`stage.${stage}`)}<b>${ms.toFixed(2)}</b></li>`)}</ul>`}
+      ${full ? html`<${Stages} latency=${latency} />` : html`
+        <div class="bar" role="img" aria-label=${words.join(", ")} title=${words.join("\n")}>
+          ${parts.map(([stage, ms]) => html`<i data-stage=${stage} style=${{ flexGrow: Math.max(ms, total * 0.004) }}></i>`)}
+        </div>`}
     </div>
   `;
 }
 
-function Detail({ event, detail }) {
+function Detail({ event, page, act }) {
+  const { detail } = page;
   if (!detail || detail.event_id !== event.event_id) return html`<p class="detail">${t("hazard.loading")}</p>`;
   if (detail.missing) return html`<p class="detail">${t("hazard.not_stored")}</p>`;
   return html`
@@ -148,50 +192,38 @@ function Detail({ event, detail }) {
       ${detail.trace.length > 0 && html`
         <h3>${t("hazard.way")}</h3>
         <ol class="way">
-          ${detail.trace.map((step) => html`<li><b>${step.name}</b> ${Object.entries(step.detail).map(([name, value]) => html`<span>${name} ${plain(value)}</span>`)}</li>`)}
+          ${detail.trace.slice(0, STEPS).map((step) => html`<li><b>${step.name}</b> ${Object.entries(step.detail).map(([name, value]) => html`<span>${name} ${plain(value)}</span>`)}</li>`)}
         </ol>
       `}
+      <button class="tool" type="button" onClick=${() => act.go("events", { event: event.event_id, of: page.site })}>${t("hazard.timeline")}</button>
     </div>
   `;
 }
 
-function plain(value) {
-  if (typeof value === "number") return Number.isInteger(value) ? String(value) : value.toPrecision(3);
-  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
-}
-
 function Equipment({ page }) {
-  const rsus = (page.view?.rsus ?? []).map((rsu) => ({
-    id: rsu.device_id,
-    what: named("device.rsu", "RSU"),
-    vendor: rsu.vendor,
-    state: rsu.state,
-    heard: rsu.last_heard_s === null ? t("equipment.never") : t("equipment.heard", { age: duration(rsu.last_heard_s) }),
-    traffic: t("equipment.traffic", rsu),
+  const heard = (seconds) => (seconds === null ? t("equipment.never") : t("equipment.heard", { age: duration(seconds) }));
+  const rsus = (page.view?.rsus ?? []).map((rsu) => ({ ...rsu, kind: "rsu", heard: heard(rsu.last_heard_s), told: t("equipment.traffic", rsu) }));
+  const sensors = (page.view?.sensors ?? []).map((sensor) => ({
+    ...sensor,
+    heard: heard(sensor.last_heard_s),
+    told: sensor.rate_hz === null ? "" : t("equipment.sensor", { hz: sensor.rate_hz.toFixed(1), ms: Math.round(sensor.delay_ms ?? 0) }),
   }));
-  const shown = new Set(rsus.map((rsu) => rsu.id));
-  const others = page.devices.filter((device) => !shown.has(device.device_id)).map((device) => ({
-    id: device.device_id,
-    what: named(`device.${device.kind}`, t("device.unknown")),
-    vendor: device.vendor,
-    state: device.state,
-    heard: "",
-    traffic: "",
-  }));
-  const all = [...rsus, ...others];
+  const shown = new Set([...rsus, ...sensors].map((device) => device.device_id));
+  const others = page.devices.filter((device) => !shown.has(device.device_id)).map((device) => ({ ...device, heard: "", told: "" }));
+  const all = [...rsus, ...sensors, ...others];
   if (!all.length) return html`<p class="calm">${t("equipment.none")}</p>`;
   return html`<ul class="rows ${page.connection === "live" ? "" : "past"}">
     ${all.map((device) => html`
-      <li key=${device.id} class=${device.heard ? "" : "slim"} data-health=${health(device.state)}>
+      <li key=${device.device_id} class=${device.heard ? "" : "slim"} data-health=${health(device.state)}>
         <i></i>
-        <div><strong>${device.id}</strong><small>${[device.what, device.vendor].filter(Boolean).join(" · ")}</small></div>
-        <div class="end"><b>${named(`device_state.${device.state}`, device.state)}</b><small>${device.heard}</small><small>${device.traffic}</small></div>
+        <div><strong>${device.device_id}</strong><small>${[named(`device.${device.kind}`, t("device.unknown")), device.vendor].filter(Boolean).join(" · ")}</small></div>
+        <div class="end"><b>${named(`device_state.${device.state}`, device.state)}</b><small>${device.heard}</small><small>${device.told}</small></div>
       </li>
     `)}
   </ul>`;
 }
 
-function Recent({ page }) {
+function Recent({ page, act }) {
   if (!page.recent.length) return html`<p class="calm">${t("recent.none")}</p>`;
   return html`<ul class="rows recent">
     ${page.recent.map((event) => {
@@ -199,7 +231,7 @@ function Recent({ page }) {
       return html`
         <li key=${event.event_id} data-severity=${event.severity}>
           <i></i>
-          <div><strong>${kindName(event.kind)}</strong><small>${new Date(event.opened_utc_ns / 1e6).toLocaleTimeString(document.documentElement.lang, { hour12: false })}</small></div>
+          <div><button class="link" type="button" onClick=${() => act.go("events", { event: event.event_id, of: event.site })}>${kindName(event.kind)}</button><small>${moment(event.opened_utc_ns)}</small></div>
           <div class="end"><b>${lasted === null ? t("recent.open") : t("recent.lasted", { age: duration(lasted) })}</b><small>${t("hazard.warned", { n: event.warned })}</small></div>
         </li>
       `;

@@ -108,15 +108,46 @@ export function junctions(lanes) {
     const [from, to] = direction === "ingress" ? points.slice(-2) : points.slice(0, 2);
     const end = direction === "ingress" ? to : from;
     const at = mover(end[1], end[0], headingOf(from, to));
-    const group = name.split("/")[0];
+    const group = intersectionOf(name);
     const list = corners.get(group) ?? [];
     list.push(at(0, width_m / 2 + 0.3), at(0, -width_m / 2 - 0.3));
     corners.set(group, list);
   }
-  return [...corners.values()].filter((list) => list.length > 4).map((list) => {
+  return [...corners].filter(([, list]) => list.length > 4).map(([intersection, list]) => {
     const ring = hull(list);
-    return { type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [[...ring, ring[0]]] } };
+    return { type: "Feature", properties: { intersection }, geometry: { type: "Polygon", coordinates: [[...ring, ring[0]]] } };
   });
+}
+
+/** Name of the intersection that a lane leads to or from: the last part before the lane's number. */
+export function intersectionOf(lane) {
+  return lane.split("/")[0].split(">").at(-1);
+}
+
+/** The last `lengthM` metres of a lane before a place on it: where a jam stands. */
+export function stretchBefore(points, [lon, lat], lengthM) {
+  const east = M_PER_DEG * Math.cos((lat * Math.PI) / 180);
+  const flat = points.map((p) => [(p[0] - lon) * east, (p[1] - lat) * M_PER_DEG]);
+  let best = { distance: Infinity, n: 0, part: 0 };
+  for (let n = 0; n + 1 < flat.length; n += 1) {
+    const [[ax, ay], [bx, by]] = [flat[n], flat[n + 1]];
+    const [dx, dy] = [bx - ax, by - ay];
+    const part = Math.min(1, Math.max(0, -(ax * dx + ay * dy) / (dx * dx + dy * dy || 1)));
+    const distance = Math.hypot(ax + part * dx, ay + part * dy);
+    if (distance < best.distance) best = { distance, n, part };
+  }
+  const between = (a, b, part) => [a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part];
+  const out = [between(points[best.n], points[best.n + 1], best.part)];
+  let left = lengthM;
+  let head = between(flat[best.n], flat[best.n + 1], best.part);
+  for (let n = best.n; n >= 0 && left > 0; n -= 1) {
+    const step = Math.hypot(head[0] - flat[n][0], head[1] - flat[n][1]);
+    const part = step > left ? left / step : 1;
+    out.unshift(between(out[0], points[n], part));
+    head = flat[n];
+    left -= step;
+  }
+  return out;
 }
 
 function hull(points) {
