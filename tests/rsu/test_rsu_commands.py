@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 
 from wayside.cli import main
+from wayside.clock import VirtualClock
 
 pytestmark = pytest.mark.joint
 
 
 @asynccontextmanager
-async def emulated(*words: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def emulated(
+    *words: str, vendor: str = "usdot_rsu41"
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """A running `wayside rsu emulate` and its address."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "wayside.cli", "rsu", "emulate", "usdot_rsu41", "--json", *words),
+        *(sys.executable, "-m", "wayside.cli", "rsu", "emulate", vendor, "--json", *words),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
@@ -89,6 +92,36 @@ async def test_conform_against_a_device_leaves_out_what_needs_an_emulator() -> N
         assert "1 passed, 0 failed, 0 skipped" in output
 
 
+@pytest.mark.joint
+async def test_a_unit_at_a_broker_is_played_sent_to_and_probed() -> None:
+    from wayside.rsu import find_vendor
+    from wayside.rsu.conformance import Bench
+
+    frame = (Bench(find_vendor("tits0117"), VirtualClock()).frames("MAP")[0].uper or b"").hex()
+    up = (Bench(find_vendor("tits0117"), VirtualClock()).frames("SPAT")[0].uper or b"").hex()
+    words = ("--profile", "openv2x", "--broker", "own", "--frame", up, "--every", "0.1")
+    async with emulated(*words, vendor="tits0117") as (process, address):
+        reach = (
+            "--vendor",
+            "tits0117",
+            "--device",
+            address,
+            "--set",
+            "esn=R0000001",
+            "--set",
+            "approved=true",
+        )
+        code, output = await wayside("send", *reach, "--json", frame)
+        sent = json.loads(output)
+        assert (code, sent["ceiling"]) == (0, "DEVICE")
+        assert sent["state"] in ("sent", "acked")
+        assert (await line(process))["message"] == "MAP"
+        code, output = await wayside("probe", *reach, "--seconds", "1", "--json")
+        found = json.loads(output)
+        assert (code, found["status"]["state"]) == (0, "online")
+        assert found["received"]["SPAT"] > 0
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -97,6 +130,11 @@ async def test_conform_against_a_device_leaves_out_what_needs_an_emulator() -> N
         ["emulate", "usdot_rsu41", "--form", "strange"],
         ["emulate", "usdot_rsu41", "--listen", "127.0.0.1:99999"],
         ["emulate", "usdot_rsu41", "--frame", "0013"],
+        ["emulate", "usdot_rsu41", "--broker", "own"],
+        ["emulate", "tits0117", "--broker", "nowhere"],
+        ["emulate", "tits0117", "--profile", "no_such"],
+        ["emulate", "tits0117", "--uplink", "127.0.0.1:1"],
+        ["emulate", "tits0117", "--fault", "ack=perhaps"],
         ["emulate", "usdot_rsu41", "--uplink", "127.0.0.1:1", "--uplink", "MAP=127.0.0.2:2"],
         ["send", "--device", "127.0.0.1", "xyz"],
         ["send", "--device", "127.0.0.1", "--set", "host", "0013"],

@@ -182,6 +182,26 @@ async def test_units_of_one_broker_share_a_connection_and_hear_their_own(clock: 
     await broker.close()
 
 
+async def test_a_spat_for_all_units_reaches_each_of_them_once(clock: VirtualClock) -> None:
+    broker = MqttBroker(clock)
+    await broker.start()
+    units = []
+    for esn in ("R1", "R2"):
+        emulator = Tits0117Emulator(clock, broker=broker, esn=esn)
+        await emulator.start()
+        units.append(Unit(clock, emulator, device_id=esn))
+        await units[-1].start()
+    for count in (1, 2):
+        for one in units:
+            one.send("SPAT")
+        await units[0].until(lambda n=count: all(len(u.emulator.broadcasts) >= n for u in units))
+        await units[0].pass_time(0.2)
+    assert [len(one.emulator.broadcasts) for one in units] == [2, 2]
+    for one in units:
+        await one.close()
+    await broker.close()
+
+
 async def test_two_devices_with_one_serial_number_are_refused(clock: VirtualClock) -> None:
     async with unit(clock) as one:
         config = read_config(INFO, {"device_id": "twin", **one.emulator.adapter_values()})
@@ -491,3 +511,23 @@ def test_a_configuration_that_cannot_work_is_refused(values: dict[str, Any]) -> 
     with pytest.raises(RsuError) as caught:
         read_config(INFO, {"device_id": "r", "host": "h", "esn": "R1", **values})
     assert caught.value.reason is RsuReason.CONFIG
+
+
+def test_it_all_works_on_uvloop_too() -> None:
+    """The edge runs on uvloop, whose transports end in another order."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def there_and_back() -> None:
+        clock = VirtualClock()
+        async with unit(clock) as one:
+            one.emulator.send_up(frame_of(clock, "SPAT"))
+            await one.until(lambda: len(one.envelopes) == 1)
+            delivery = one.send("MAP")
+            await one.until(lambda: delivery.state is DeliveryState.ACKED)
+            await one.emulator.power_off()
+            await one.emulator.start()
+            one.emulator.send_up(frame_of(clock, "SPAT"))
+            await one.until(lambda: len(one.envelopes) == 2)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(there_and_back())

@@ -199,7 +199,7 @@ async def a_flood_is_bounded(bench: Bench) -> None:
         octets = bench.frames("SPAT")[0].uper or b""
         for _ in range(40):
             pair.emulator.send_up(octets)
-        await pair.until("an account of all", lambda: _accounted(pair.adapter.status()) == 40)
+        await pair.until("an account of all", lambda: _accounted(pair.adapter.status()) >= 40)
         limited = pair.counters.dropped(RsuReason.RATE_LIMITED)
         expect(limited >= 30, f"only {limited} of 40 were held back")
         await pair.pass_time(1.0)

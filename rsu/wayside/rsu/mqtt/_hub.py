@@ -9,10 +9,13 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from wayside.clock import Clock
+from wayside.clock import Clock, MonoNs
 from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.rsu.mqtt._client import MqttClient
 from wayside.rsu.mqtt._packets import Publish
+
+# One message for all units reaches each of their shares within this time. Own.
+_AT_ONCE_NS = 50_000_000
 
 
 class Layout(Hashable, Protocol):
@@ -71,6 +74,11 @@ class Share:
         else:
             self._hub.client.publish(topic, payload)
 
+    async def publish_to_all(self, topic: str, payload: bytes, *, qos: int) -> None:
+        """Publish under a topic that all units hear; what another share just published is not repeated."""
+        if self._hub is None or self._hub.is_new(topic, payload):
+            await self.publish(topic, payload, qos=qos)
+
     def join(self, hub: _Hub | None) -> None:
         """Take the share of an open connection."""
         self._hub = hub
@@ -97,7 +105,17 @@ class _Hub:
             on_message=self._route,
             on_lost=self._lost,
         )
+        self._clock = clock
         self._closed = closed
+        self._to_all: dict[str, tuple[bytes, MonoNs]] = {}
+
+    def is_new(self, topic: str, payload: bytes) -> bool:
+        now = self._clock.mono()
+        before = self._to_all.get(topic)
+        if before is not None and before[0] == payload and now - before[1] < _AT_ONCE_NS:
+            return False
+        self._to_all[topic] = payload, now
+        return True
 
     async def leave(self, share: Share) -> None:
         self.shares.remove(share)

@@ -240,7 +240,11 @@ class Tits0117(Adapter):
         self._check_approved()
         if self._share is None:
             raise RsuError(RsuReason.OFFLINE, "no connection to the broker", where=self.device_id)
-        await self._share.publish(self._layout.down(kind, self._config.name), payload, qos=self._config.qos)
+        topic, qos = self._layout.down(kind, self._config.name), self._config.qos
+        if kind in self._layout.to_all:
+            await self._share.publish_to_all(topic, payload, qos=qos)
+        else:
+            await self._share.publish(topic, payload, qos=qos)
 
     async def _manage(self, settings: wire.Management) -> None:
         config = self._config

@@ -101,6 +101,11 @@ class TopicLayout(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(_ACKNOWLEDGED if self.up_id else ())
 
     @property
+    def to_all(self) -> frozenset[str]:
+        """Kinds that go down under one topic for all units."""
+        return frozenset({"SPAT"} if self.spat_down == "broadcast" else ())
+
+    @property
     def registration(self) -> str:
         """Kind with which a unit announces itself."""
         return "INFO" if self.up_id else "BASEINFO"
