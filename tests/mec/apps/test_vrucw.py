@@ -512,6 +512,55 @@ def test_a_cyclist_who_swerves_out_of_his_lane_is_warned_within_three_scans(scen
     assert steps[first][0].severity >= Severity.ADVISE
 
 
+def test_a_cyclist_who_swings_to_the_kerb_and_back_has_not_left_his_lane(scene: Any, place: Any) -> None:
+    # Noise of a sensor: 0.45 m towards the kerb with 1.3 m/s, then back with 0.9 m/s, which would be no
+    # leaving by itself.
+    lane = with_cycle_lane(scene)
+    aside = [0.0] * 8 + [0.1, 0.25, 0.4, 0.45, 0.4, 0.3, 0.2, 0.1, 0.0]
+    sideways = [0.0] * 8 + [-0.8, -1.3, -1.3, 0.0, 0.9, 0.9, 0.9, 0.9, 0.9]
+
+    def views(i: int) -> list[Any]:
+        along = -80.0 + 0.45 * i
+        rider = scene.track(
+            100,
+            ParticipantClass.BICYCLE,
+            place(0, along, 12.0 + aside[i]),
+            (4.5, sideways[i]),
+            match=(lane, along + 200.0),
+            velocity_std_mps=0.8,
+            accuracy_m=0.15,
+        )
+        return [scene.car(1, 0, -115.0 + 1.4 * i, 14.0, 2), rider]
+
+    quiet(scene, views, steps=17)
+
+
+def test_a_cyclist_of_unsure_place_has_left_his_lane_when_he_is_seen_outside(scene: Any, place: Any) -> None:
+    # As a radar alone sees him: one sigma of half a metre, and 0.6 m/s.
+    lane = with_cycle_lane(scene)
+
+    def world(far_m: float) -> Any:
+        def views(i: int) -> list[Any]:
+            along = -80.0 + 0.45 * i
+            gone_m = min(max(0.0, (i - 9) * 0.13), far_m)
+            rider = scene.track(
+                100,
+                ParticipantClass.BICYCLE,
+                place(0, along, 12.35 - gone_m),
+                (4.5, 0.95 if 9 < i and gone_m < far_m else 0.3),
+                match=(lane, along + 200.0),
+                across_m=gone_m - 0.35,
+                velocity_std_mps=0.58,
+                accuracy_m=0.52,
+            )
+            return [scene.car(1, 0, -115.0 + 1.4 * i, 14.0, 2), rider]
+
+        return views
+
+    quiet(scene, world(1.35), steps=26)
+    assert any(play(scene, Vrucw(), world(2.5), steps=26))
+
+
 def test_a_turning_car_that_can_stop_at_leisure_is_only_informed(scene: Any, place: Any) -> None:
     # 2 m/s, 5 m before the crosswalk: 0.7 m/s² are enough, although the meeting is less than 2.5 s ahead.
     def world(speed_mps: float, accel_mps2: float) -> Any:

@@ -14,13 +14,14 @@ _ANCHOR_S = 3.0
 _YOUNG_S = 0.5
 _SURE = 1.5
 _BESIDE_M = 0.3
+_UNSURE_M = 0.4
 _ALONG_TAN = math.tan(math.radians(30.0))
 
 
 class _History:
     """Places of one road user over the last while, and what was made of them."""
 
-    __slots__ = ("anchor", "lane", "left_ns", "places", "stands")
+    __slots__ = ("anchor", "lane", "left_by", "left_ns", "places", "stands")
 
     def __init__(self) -> None:
         self.places: list[tuple[int, float, float]] = []
@@ -28,6 +29,7 @@ class _History:
         self.anchor = (0.0, 0.0)
         self.lane: LaneKey | None = None
         self.left_ns: int | None = None
+        self.left_by = 0.0
 
     def add(self, mono_ns: int, x_m: float, y_m: float, span_ns: float) -> None:
         """Remember a place; the oldest that is kept is as old as the span, or the first."""
@@ -47,8 +49,9 @@ class Motions:
     the place where he stood by `stride_m`; who goes is taken to stand when he has not got so far within
     `window_s`. Who moves along a cycle lane or a sidewalk, or rides across the junction from a cycle lane,
     keeps to it (within 30° of it) unless he moves sideways by `leave_mps` and has come `leave_m` sideways,
-    both by more than 1.5 deviations. A cyclist who has not left his lane so is still on it when he is seen
-    beside it by no more than `_BESIDE_M` or two deviations of his place.
+    both by more than 1.5 deviations; whose place is unsure by more than `_UNSURE_M` must be seen outside the
+    lane as well. What he then does to that side is believed for `window_s`. A cyclist who has not left his
+    lane so is on it still when he is seen beside it by at most `_BESIDE_M` or two deviations of his place.
     State: the places of each road user over the window.
     Source: own.
     """
@@ -72,7 +75,8 @@ class Motions:
             return view._replace(vx_mps=0.0, vy_mps=0.0, speed_mps=0.0)
         view = self._kept(history, view, geometry, mono_ns)
         yaw = _lane_yaw(view, geometry, ways)
-        if yaw is None or self._leaves(history, view, yaw, mono_ns):
+        edge_m = 0.0 if view.lane is None else geometry.lanes[view.lane].width_m / 2.0
+        if yaw is None or self._leaves(history, view, yaw, view.across_m, edge_m, mono_ns):
             return view
         along = view.vx_mps * math.cos(yaw) + view.vy_mps * math.sin(yaw)
         return view._replace(vx_mps=along * math.cos(yaw), vy_mps=along * math.sin(yaw), speed_mps=abs(along))
@@ -117,7 +121,7 @@ class Motions:
         if ended or beside_m > max(_BESIDE_M, 2.0 * view.accuracy_m):
             history.lane = None
             return view
-        if self._leaves(history, view, foot.yaw_rad, mono_ns):
+        if self._leaves(history, view, foot.yaw_rad, foot.across_m, edge_m, mono_ns):
             return view
         back_m = max(beside_m, 0.0) * math.copysign(1.0, foot.across_m)
         return view._replace(
@@ -128,22 +132,29 @@ class Motions:
             across_m=foot.across_m - back_m,
         )
 
-    def _leaves(self, history: _History, view: TrackView, yaw_rad: float, mono_ns: int) -> bool:
+    def _leaves(
+        self, history: _History, view: TrackView, yaw_rad: float, across_m: float, edge_m: float, mono_ns: int
+    ) -> bool:
         sin, cos = math.sin(yaw_rad), math.cos(yaw_rad)
         left_mps = view.vy_mps * cos - view.vx_mps * sin
         along_mps = view.vx_mps * cos + view.vy_mps * sin
         if abs(left_mps) > _ALONG_TAN * abs(along_mps):
             return True
+        side = math.copysign(1.0, left_mps)
         at_ns, x, y = history.places[0]
         if mono_ns - at_ns < _YOUNG_S * 1e9:
             leaves = abs(left_mps) >= 2.0 * max(self._leave_mps, view.velocity_std_mps)
         else:
-            gone_m = math.copysign(1.0, left_mps) * ((view.y_m - y) * cos - (view.x_m - x) * sin)
+            gone_m = side * ((view.y_m - y) * cos - (view.x_m - x) * sin)
             leaves = abs(left_mps) >= max(self._leave_mps, _SURE * view.velocity_std_mps)
             leaves = leaves and gone_m >= max(self._leave_m, _SURE * view.accuracy_m)
+        if view.accuracy_m > _UNSURE_M and side * across_m < edge_m:
+            leaves = False
         if leaves:
-            history.left_ns = mono_ns
-        return history.left_ns is not None and mono_ns - history.left_ns <= self._window_ns
+            history.left_ns, history.left_by = mono_ns, side
+        # Who has left to one side has not therefore left to the other.
+        lately = history.left_ns is not None and mono_ns - history.left_ns <= self._window_ns
+        return lately and side == history.left_by
 
 
 def _lane_yaw(view: TrackView, geometry: RoadGeometry, ways: Ways) -> float | None:
