@@ -9,12 +9,13 @@ from wayside.obu import ObuClient, ObuState, SyncObuClient
 
 NAMES = """
 Action Advice AdviceKind Cancel CancelReason Connection Connector ObuClient ObuError ObuReason ObuState
-ObuStatus Party Place ReceivedAdvice ReceivedCancel ReceivedMessage ReceivedWarning Severity StateChange
-SyncObuClient Warning WarningKind WarningStream websocket_connector
+ObuStatus Party Place ReceivedAdvice ReceivedCancel ReceivedMessage ReceivedWarning Severity SignAdvice
+SpeedAdvice StateChange SyncObuClient Warning WarningKind WarningStream websocket_connector
 """.split()
 
 CLIENT = {
     "active": "self",
+    "active_advice": "self",
     "close": "self",
     "connected": "self timeout_s",
     "on_advice": "self callback",

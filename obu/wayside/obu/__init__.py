@@ -21,6 +21,7 @@ from wayside.link import (
     Warning,
     WarningKind,
 )
+from wayside.obu._advice import SignAdvice, SpeedAdvice
 from wayside.obu._client import ObuClient, WarningStream
 from wayside.obu._reasons import ObuError, ObuReason
 from wayside.obu._sync import SyncObuClient
@@ -55,6 +56,8 @@ __all__ = [
     "ReceivedMessage",
     "ReceivedWarning",
     "Severity",
+    "SignAdvice",
+    "SpeedAdvice",
     "StateChange",
     "SyncObuClient",
     "Warning",

@@ -227,6 +227,10 @@ class ObuClient:
         """Warnings in force now: neither expired nor cancelled, most urgent first."""
         return self._inbox.active(self.clock.mono())
 
+    def active_advice(self) -> list[ReceivedAdvice]:
+        """Advice in force now: neither expired nor cancelled, the latest of each key."""
+        return self._inbox.advice_in_force(self.clock.mono())
+
     # up
 
     async def send_bsm(self, message: BasicSafety | WireValue | bytes) -> bool:

@@ -22,6 +22,7 @@ class Inbox:
         self._dialect = dialect
         self._last: OrderedDict[int, tuple[int, bytes]] = OrderedDict()
         self._active: OrderedDict[int, ReceivedWarning] = OrderedDict()
+        self._advice: OrderedDict[int, ReceivedAdvice] = OrderedDict()
 
     def warning(self, frame: Frame, received: MonoNs) -> ReceivedWarning | tuple[Outcome, str]:
         """A WARNING frame as the user gets it, or why he does not with its trace_id.
@@ -58,6 +59,7 @@ class Inbox:
         """A CANCEL frame. Raises LinkError BAD_BODY."""
         body = decode_body(frame, Cancel)
         self._active.pop(frame.header.key, None)
+        self._advice.pop(frame.header.key, None)
         return ReceivedCancel(frame.header.key, body.reason, body.event_id, body.trace_id, received)
 
     def advice(self, frame: Frame, received: MonoNs) -> ReceivedAdvice | None:
@@ -67,7 +69,10 @@ class Inbox:
         valid_until, _ = self._valid_until(header, received)
         if valid_until <= received:
             return None
-        return ReceivedAdvice(body, header.key, _created(header), header.ttl_ms, received, valid_until)
+        advice = ReceivedAdvice(body, header.key, _created(header), header.ttl_ms, received, valid_until)
+        if header.key:
+            _keep(self._advice, header.key, advice)
+        return advice
 
     def message(self, frame: Frame, received: MonoNs) -> ReceivedMessage | None:
         """A MESSAGE frame, None when it is stale; ttl 0 never is."""
@@ -82,6 +87,12 @@ class Inbox:
         for key in [key for key, warning in self._active.items() if warning.valid_until <= now]:
             del self._active[key]
         return sorted(self._active.values(), key=lambda w: (-w.priority, w.valid_until))
+
+    def advice_in_force(self, now: MonoNs) -> list[ReceivedAdvice]:
+        """Advice in force, latest of each key, in the order of the keys' last frames."""
+        for key in [key for key, advice in self._advice.items() if advice.valid_until <= now]:
+            del self._advice[key]
+        return list(self._advice.values())
 
     def _valid_until(self, header: Header, received: MonoNs) -> tuple[MonoNs, bool]:
         lifetime_ns = header.ttl_ms * 1_000_000

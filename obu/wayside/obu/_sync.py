@@ -13,7 +13,7 @@ from wayside.obu._client import ObuClient, Unsubscribe
 from wayside.obu._delivery import Callback
 from wayside.obu._message import WireValue
 from wayside.obu._reasons import ObuError, ObuReason
-from wayside.obu._types import ObuState, ObuStatus, ReceivedWarning
+from wayside.obu._types import ObuState, ObuStatus, ReceivedAdvice, ReceivedWarning
 
 if TYPE_CHECKING:
     from wayside.asn1.messages import BasicSafety
@@ -142,6 +142,10 @@ class SyncObuClient:
     def active(self) -> list[ReceivedWarning]:
         """See `ObuClient.active`."""
         return self._call(lambda client: client.active())
+
+    def active_advice(self) -> list[ReceivedAdvice]:
+        """See `ObuClient.active_advice`."""
+        return self._call(lambda client: client.active_advice())
 
     def send_bsm(self, message: BasicSafety | WireValue | bytes) -> bool:
         """See `ObuClient.send_bsm`."""

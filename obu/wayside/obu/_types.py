@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from wayside.clock import MonoNs, UtcNs
-from wayside.link import Action, Advice, CancelReason, Severity, Warning, WarningKind
+from wayside.link import Action, Advice, AdviceKind, CancelReason, Severity, Warning, WarningKind
+from wayside.obu._advice import SignAdvice, SpeedAdvice, typed_advice
 
 if TYPE_CHECKING:
     from wayside.asn1.messages import Message
@@ -110,6 +111,19 @@ class ReceivedAdvice(msgspec.Struct, frozen=True):
     ttl_ms: int
     received: MonoNs
     valid_until: MonoNs
+
+    @property
+    def kind(self) -> AdviceKind:
+        """What it speaks of."""
+        return self.advice.kind
+
+    def typed(self) -> SpeedAdvice | SignAdvice | None:
+        """What it says; None for a kind without a type of its own, and for values that do not fit it."""
+        return typed_advice(self.advice)
+
+    def remaining_s(self, now: MonoNs) -> float:
+        """Lifetime left, seconds; negative when it is over."""
+        return (self.valid_until - now) * 1e-9
 
 
 class ReceivedMessage(msgspec.Struct, frozen=True):

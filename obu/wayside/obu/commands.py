@@ -15,7 +15,15 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from wayside.obu import ObuClient, ObuError, ObuReason, ReceivedCancel, ReceivedWarning, StateChange
+from wayside.obu import (
+    ObuClient,
+    ObuError,
+    ObuReason,
+    ReceivedAdvice,
+    ReceivedCancel,
+    ReceivedWarning,
+    StateChange,
+)
 from wayside.obu._table import view
 
 DEFAULT_SERVER = "ws://127.0.0.1:47010/"
@@ -27,8 +35,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `wayside obu`."""
     parser = subparsers.add_parser(
         "obu",
-        help="be a vehicle: show the warnings of an edge",
-        description="Connect to an edge as a vehicle and show its warnings as they come.",
+        help="be a vehicle: show the warnings and advice of an edge",
+        description="Connect to an edge as a vehicle and show its warnings and advice as they come.",
         epilog=f"example: {TOKEN_VARIABLE}=… wayside obu --server {DEFAULT_SERVER} --vehicle-id bus-12",
     )
     parser.add_argument(
@@ -136,7 +144,10 @@ async def _show(client: ObuClient) -> None:
         with Live(console=console, auto_refresh=False) as live:
             while not over.done():
                 drops = sum(sum(reasons.values()) for reasons in client.counters.drops().values())
-                live.update(view(client.status(), client.active(), client.clock.mono(), drops), refresh=True)
+                shown = view(
+                    client.status(), client.active(), client.clock.mono(), drops, client.active_advice()
+                )
+                live.update(shown, refresh=True)
                 await client.clock.sleep(REFRESH_S)
         await over
     finally:
@@ -152,6 +163,9 @@ def _print_events(client: ObuClient) -> None:
     async def warned(warning: ReceivedWarning) -> None:
         _line("warning", warning)
 
+    async def advised(advice: ReceivedAdvice) -> None:
+        _line("advice", advice, says=msgspec.to_builtins(advice.typed()))
+
     async def cancelled(cancel: ReceivedCancel) -> None:
         _line("cancel", cancel)
 
@@ -159,6 +173,7 @@ def _print_events(client: ObuClient) -> None:
         _line("state", change)
 
     client.on_warning(warned)
+    client.on_advice(advised)
     client.on_cancel(cancelled)
     client.on_state(changed)
 
