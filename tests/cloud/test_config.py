@@ -112,3 +112,9 @@ def test_the_example_is_sound(tmp_path: Path) -> None:
     (tmp_path / "cloud.yaml").write_text(text)
     settings = load_settings(tmp_path / "cloud.yaml", {})
     assert settings.kafka is not None and settings.kafka.replication == 1
+
+
+def test_the_centre_s_page_has_every_key() -> None:
+    text = (EXAMPLE.parents[1] / "docs" / "centre.md").read_text("utf-8")
+    for key in CloudSettings.model_fields:
+        assert f"`{key}`" in text, key
