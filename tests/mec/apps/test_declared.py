@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from wayside.mec.apps import HlwParameters, Parameters, RlvwParameters, VrucwParameters, declared
+from wayside.mec.apps import Parameters, declared
+from wayside.mec.site import project_apps
 
 PAGE = Path(__file__).parents[3] / "docs" / "apps.md"
 
 
-@pytest.mark.parametrize("kind", [VrucwParameters, RlvwParameters, HlwParameters])
+@pytest.mark.parametrize("kind", project_apps().values())
 def test_every_parameter_says_what_it_is(kind: type[Parameters]) -> None:
     for parameter in declared(kind):
         assert parameter.meaning and parameter.source, parameter.name
@@ -20,7 +21,7 @@ def test_every_parameter_says_what_it_is(kind: type[Parameters]) -> None:
         assert parameter.unit == units.get(unit, "")
 
 
-@pytest.mark.parametrize("kind", [VrucwParameters, RlvwParameters, HlwParameters])
+@pytest.mark.parametrize("kind", project_apps().values())
 def test_the_page_states_every_parameter_as_it_is(kind: type[Parameters]) -> None:
     text = PAGE.read_text(encoding="utf-8")
     for p in declared(kind):
