@@ -6,20 +6,36 @@ import argparse
 import asyncio
 import gc
 import json
+import logging
 import signal
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from wayside.mec.site import Site, load_site
 from wayside.mec.site.commands import register_check
-from wayside.runtime import allow_open_files
 
 __all__ = ["register", "register_check"]
 
 _EPILOG = """examples:
   wayside check deploy/demo/site.yaml && wayside mec --site deploy/demo/site.yaml
-  wayside mec --site site.yaml --json > figures.jsonl    # a line when ready, a line of figures at the end"""
+  wayside mec --site site.yaml --json > figures.jsonl    # a line when ready, a line of figures at the end
+  wayside mec --site site.yaml --single                  # one process, for a small computer or a debugger"""
+_FAILED = 1
+
+
+class _Edge(Protocol):
+    """What runs: three processes, or one."""
+
+    ports: dict[str, int]
+
+    async def start(self) -> None: ...
+
+    async def wait_failed(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def figures(self) -> dict[str, Any]: ...
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,11 +44,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "mec",
         help="run the edge of one site",
         description="Run the edge of one site until SIGINT or SIGTERM: sensors, roadside units and vehicles "
-        "in, warnings out, records to the centre. What is wrong with the site file is said first.",
+        "in, warnings out, records to the centre; health and metrics on the site file's listen.http. Three "
+        "processes (core, link, side) under this one, which starts anew what ends. What is wrong with the "
+        "site file is said first.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--site", type=Path, required=True, metavar="FILE", help="the site file")
+    parser.add_argument("--single", action="store_true", help="all in one process")
     parser.add_argument(
         "--summary",
         type=float,
@@ -40,61 +59,111 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="S",
         help="window of the summaries (default %(default)g)",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=("auto", "json", "text"),
+        default="auto",
+        help="of the log on stderr; auto: text on a terminal, else JSON lines",
+    )
     parser.add_argument("--json", action="store_true", help="ready line and final figures as JSON")
     parser.set_defaults(func=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
+    from wayside.observe import configure_logs
+
+    configure_logs("edge", fmt=args.log_format)
+    return _run_single(args) if args.single else _run_processes(args)
+
+
+def _run_single(args: argparse.Namespace) -> int:
+    from wayside.clock import SystemClock
+    from wayside.mec.service import EdgeService, ServiceSettings
+    from wayside.mec.site import load_site
+    from wayside.observe import Counters, configure_logs
+    from wayside.runtime import allow_open_files
+
     site = load_site(args.site)
+    configure_logs("edge", site=site.id, fmt=args.log_format)
     allow_open_files()
+
+    async def serve() -> int:
+        settings = ServiceSettings(summary_s=args.summary)
+        edge = EdgeService(site, SystemClock(), Counters(), settings)
+
+        async def start() -> None:
+            await edge.start()
+            # Tables, maps and modules live as long as the process: a full collection that looks at all of
+            # them would stop the loop for as long as a warning may take.
+            gc.collect()
+            gc.freeze()
+
+        return await _serve(edge, start, lambda: site.id, args.json)
+
     try:
         import uvloop
     except ModuleNotFoundError:
-        return asyncio.run(_serve(site, args))
-    return uvloop.run(_serve(site, args))
+        return asyncio.run(serve())
+    return uvloop.run(serve())
 
 
-async def _serve(site: Site, args: argparse.Namespace) -> int:
+def _run_processes(args: argparse.Namespace) -> int:
     from wayside.clock import SystemClock
-    from wayside.mec.service import EdgeService, ServiceSettings
-    from wayside.observe import Counters
+    from wayside.mec.service import ServiceSettings, Supervisor, process_command
 
+    async def serve() -> int:
+        service = ServiceSettings(summary_s=args.summary)
+        level = logging.getLogger().getEffectiveLevel()
+        command = process_command(args.site, service, args.log_format, level)
+        edge = Supervisor(command, SystemClock(), service=service)
+        return await _serve(edge, edge.start, lambda: edge.site, args.json)
+
+    return asyncio.run(serve())
+
+
+async def _serve(
+    edge: _Edge, start: Callable[[], Coroutine[Any, Any, None]], site: Callable[[], str], as_json: bool
+) -> int:
+    """Run an edge until SIGINT, SIGTERM or its own failure."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    service = EdgeService(site, SystemClock(), Counters(), ServiceSettings(summary_s=args.summary))
-    try:
-        await service.start()
-        # Tables, maps and modules live as long as the process: a full collection that looks at all of them
-        # would stop the loop for as long as a warning may take.
-        gc.collect()
-        gc.freeze()
-    except OSError as error:
-        print(f"wayside mec: an address of the site file cannot be had: {error}", file=sys.stderr)
-        return 1
-    failed = asyncio.ensure_future(service.wait_failed())
     stopped = asyncio.ensure_future(stop.wait())
+    failed: asyncio.Future[None] | None = None
     try:
-        ports = " ".join(f"{name}={port}" for name, port in service.ports.items())
-        _say(
-            args.json, {"ready": site.id, "ports": service.ports}, f"{site.id} is up: {ports}  (Ctrl-C ends)"
-        )
+        starting = asyncio.ensure_future(start())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return 0
+        try:
+            starting.result()
+        except OSError as error:
+            print(f"wayside mec: an address of the site file cannot be had: {error}", file=sys.stderr)
+            return _FAILED
+        ports = " ".join(f"{name}={port}" for name, port in edge.ports.items())
+        _say(as_json, {"ready": site(), "ports": edge.ports}, f"{site()} is up: {ports}  (Ctrl-C ends)")
+        failed = asyncio.ensure_future(edge.wait_failed())
         await asyncio.wait({failed, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        broke = failed.done()
-        for task in (failed, stopped):
-            task.cancel()
-        await asyncio.gather(failed, stopped, return_exceptions=True)
-        await service.close()
-    figures = service.figures()
+        stopped.cancel()
+        await edge.close()
+    broke = failed.done() and not failed.cancelled()
+    if broke:
+        print(f"wayside mec: {failed.exception()}", file=sys.stderr)
+    else:
+        failed.cancel()
+    await asyncio.gather(failed, stopped, return_exceptions=True)
+    figures = edge.figures()
     records = figures["records"]
     _say(
-        args.json,
+        as_json,
         figures,
-        f"{site.id} is down: {records['committed']} records committed, {records['waiting']} still to be sent",
+        f"{site()} is down: {records['committed']} records committed, {records['waiting']} still to be sent",
     )
-    return 1 if broke else 0
+    return _FAILED if broke else 0
 
 
 def _say(as_json: bool, values: dict[str, Any], line: str) -> None:

@@ -198,10 +198,15 @@ class Lack(msgspec.Struct, frozen=True, array_like=True):
     blocks: bool = False
 
 
+class Sound(msgspec.Struct, frozen=True, tag="sound", array_like=True):
+    """It has read the site file and found nothing wrong with it. site: its id."""
+
+    site: str
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready", array_like=True):
     """It has opened all it needs. ports: name → port it listens on."""
 
-    site: str
     ports: dict[str, int]
 
 
@@ -263,7 +268,7 @@ LinkToCore = SessionUp | SessionDown | VehicleFrame | Written | ReceiptUp
 CoreToLink = PushDown
 SideToCore = EnvelopeUp | RecordUp | UnitsUp | CommandUp | PageWanted | Confirmed | SetAside
 CoreToSide = Broadcast | Live | OutboxIs | RecordsKept | CommandTaken | PageIs | Settled
-ToSupervisor = Ready | Report | Finished
+ToSupervisor = Sound | Ready | Report | Finished
 FromSupervisor = Finish | Stop | Others | Family
 
 link_to_core: msgspec.msgpack.Decoder[LinkToCore] = msgspec.msgpack.Decoder(LinkToCore)

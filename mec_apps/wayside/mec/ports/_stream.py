@@ -62,9 +62,8 @@ class Stream(asyncio.Protocol):
 
     # asyncio calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The connection is there."""
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         own: socket.socket | None = transport.get_extra_info("socket")
         if own is not None:

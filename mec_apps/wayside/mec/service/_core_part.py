@@ -59,7 +59,7 @@ from wayside.mec.service._tscbm import ControllerReceiver
 from wayside.mec.site import Site
 from wayside.observe import Counters, LatencySamples, LatencySummary
 from wayside.records import Body, DeviceRecord, LiveRsu, SiteRecord
-from wayside.runtime import BoundedQueue, Full
+from wayside.runtime import BoundedQueue, Full, TaskOwner
 
 _log = logging.getLogger(__name__)
 
@@ -116,8 +116,11 @@ class CorePart(Part):
             _ASKED, Full.REFUSE_NEWEST, lambda asked: asked.close()
         )
         self._inputs = AsyncExitStack()
+        # What makes records; ends before the last of them is written.
+        self._work = TaskOwner("core work", self._failed)
         self._others = Others({}, {})
         self._others_known = False
+        self._window = SummaryWindow(clock, self._all_counts)
         self.link = ListeningPort(
             "core to link",
             link_to_core,
@@ -163,22 +166,21 @@ class CorePart(Part):
         self._look_at_clock()
         # The first step builds what the apps derive from the map: now, not when the first danger comes.
         self.core.decide()
-        self._window = SummaryWindow(clock, self._all_counts)
         self._ends.push_async_callback(self._close_ports)
         self._ends.push_async_callback(self._tasks.close)
         self._ends.push_async_callback(self.finish)
         await self._open_inputs()
         await self.link.listen(link_socket(self._run))
         await self.side.listen(side_socket(self._run))
-        self._tasks.start(self._steps.run(), "steps")
-        self._tasks.start(self._steps.gather(), "gathered steps")
-        self._tasks.start(self._broadcast(), "broadcast")
-        self._tasks.start(self._watch(), "watch")
-        self._tasks.start(self._summarize(), "summaries")
+        self._work.start(self._steps.run(), "steps")
+        self._work.start(self._steps.gather(), "gathered steps")
+        self._work.start(self._broadcast(), "broadcast")
+        self._work.start(self._watch(), "watch")
+        self._work.start(self._summarize(), "summaries")
         self._tasks.start(self._keep_records(), "records")
         self._tasks.start(self._answer(), "answers to the side")
         if site.model.uplink is not None:
-            self._tasks.start(self._show(), "live view")
+            self._work.start(self._show(), "live view")
         self._on_record(self._site_record())
 
     async def _open_inputs(self) -> None:
@@ -203,6 +205,7 @@ class CorePart(Part):
             return
         self._finished = True
         await self._inputs.aclose()
+        await self._work.close()
         self._on_record(self._window.close(self.latency()))
         await self._commit_all()
 

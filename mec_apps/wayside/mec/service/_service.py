@@ -16,15 +16,12 @@ from wayside.mec.service._census import Census
 from wayside.mec.service._core_part import CorePart
 from wayside.mec.service._link_part import LinkPart
 from wayside.mec.service._part import Part
-from wayside.mec.service._settings import ServiceSettings
+from wayside.mec.service._settings import REPORT_S, ServiceSettings
 from wayside.mec.service._side_part import SidePart
 from wayside.mec.service._units import RoadsideUnits
 from wayside.mec.site import Site
 from wayside.observe import Counters, LatencySummary
 from wayside.runtime import TaskOwner
-
-# So often each part reports, and the others hear of it.
-REPORT_S = 0.5
 
 
 class EdgeService:
