@@ -10,7 +10,7 @@ from wayside.sim._world import SimulatedRoad
 _SETTLED_S = 16.0
 CLEAN = "clean"
 PLAY = "play"
-DEFAULT_ROAD = "crossing"
+DEFAULT_ROAD = "corridor"
 
 
 class Road(NamedTuple):
