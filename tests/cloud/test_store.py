@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wayside.clock import UtcNs
 from wayside.cloud import CloudError, CloudReason
 from wayside.cloud._queries import EventFilter, RecordReader, summed
+from wayside.cloud._schema import STEPS
 from wayside.cloud._store import RecordWriter
 from wayside.observe import TraceStep
 from wayside.records import (
@@ -93,7 +94,8 @@ def test_sites_are_bounded_and_known_ones_go_on(make_store: Callable[..., Store]
     kept = writer.keep(
         numbered(record(event(), 1), record(event(), 1, site="b"), record(event("e2"), 2)), NOW
     )
-    assert kept.postponed == [(1, CloudReason.SITE_LIMIT)] and not kept.refused, "the edge keeps them until there is room"
+    assert kept.postponed == [(1, CloudReason.SITE_LIMIT)], "the edge keeps them until there is room"
+    assert not kept.refused
     assert [item.site for item in kept.committed] == ["a", "a"]
     assert [site.site for site in reader.sites()] == ["a"]
 
@@ -226,3 +228,59 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path, damage: str) -> None
     with pytest.raises(CloudError) as caught:
         RecordWriter(path, sites=1, keep_records=1, keep_days=1.0)
     assert caught.value.reason is CloudReason.STORE_FAILED
+
+
+def test_events_are_found_by_a_part_of_what_names_them(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    writer.keep(
+        numbered(
+            record(event("5f-1", lane="12-1/31", kind="icw"), 1),
+            record(event("5f-2", lane="12-2/31", trace_id="ABCDEF"), 2),
+        ),
+        NOW,
+    )
+
+    def found(text: str) -> list[str]:
+        return [item.event.event_id for item in reader.events(EventFilter(text=text))]
+
+    assert (found("12-1"), found("abcd"), found("ICW"), found("5F-")) == (
+        ["5f-1"],
+        ["5f-2"],
+        ["5f-1"],
+        ["5f-2", "5f-1"],
+    )
+    assert found("%") == [] and found("nothing") == []
+    writer.keep(numbered(record(event("5f-1", revision=2, lane="9/9"), 3)), NOW)
+    assert (found("12-1"), found("9/9")) == ([], ["5f-1"])
+
+
+def test_the_newest_delivery_of_each_message_to_each_device_is_known(
+    make_store: Callable[..., Store],
+) -> None:
+    writer, reader = make_store()
+    writer.keep(
+        numbered(
+            record(DeliveryRecord("d1", "u", "TIM", "sent"), 2),
+            record(DeliveryRecord("d1", "u", "TIM", "timeout", "unreachable"), 3),
+            record(DeliveryRecord("d0", "u", "TIM", "queued"), 1),
+            record(DeliveryRecord("d2", "u", "MAP", "active"), 4, site="b"),
+        ),
+        NOW,
+    )
+    told = [(item.site, item.message, item.state, item.reason) for item in reader.deliveries(None)]
+    assert told == [("a", "TIM", "timeout", "unreachable"), ("b", "MAP", "active", "")]
+    assert len(reader.deliveries("b")) == 1
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "records.db"
+    sql = sqlite3.connect(path)
+    sql.executescript(f"{STEPS[0]} PRAGMA user_version = 1;")
+    sql.close()
+    writer = RecordWriter(path, sites=10, keep_records=10, keep_days=1.0)
+    writer.keep(numbered(record(event(), 1)), NOW)
+    writer.check()
+    writer.close()
+    again = RecordWriter(path, sites=10, keep_records=10, keep_days=1.0)
+    assert [item.event.event_id for item in RecordReader(path).events(EventFilter(text="e1"))] == ["e1"]
+    again.close()
