@@ -24,6 +24,8 @@ PET_SPEED_MPS = 3.0
 _CELL_M = 1.0
 _ROW = 1 << 32
 _CROSSING_DEG = 60.0
+# Oncoming traffic on the next lane crosses nobody's way, though both brush one square metre between them.
+_ONCOMING_DEG = 160.0
 _STANDING_MPS = 0.5
 
 
@@ -156,7 +158,7 @@ class ConflictMeter:
                     before.id != motion.id
                     and now_s - before.at_s <= PET_KEPT_S
                     and (before.motor or motion.motor)
-                    and angle_between_deg(before.heading_deg, heading) > _CROSSING_DEG
+                    and _CROSSING_DEG < angle_between_deg(before.heading_deg, heading) < _ONCOMING_DEG
                 ):
                     pair = self._pair(motion.id, before.id)
                     pair.min_pet_s = min(pair.min_pet_s, now_s - before.at_s)

@@ -401,10 +401,10 @@ class CorridorSimulation:
         return vehicle
 
     def _go_on(self, vehicle: SumoVehicle, moved: Moved) -> None:
-        junction, group = vehicle.junction, vehicle.route.group
+        junction, group, inside = vehicle.junction, vehicle.route.group, vehicle.lane.startswith(":")
         vehicle.take(moved, STEP_S)
         vehicle.desired_mps = self._net.lanes[vehicle.lane].limit_mps * vehicle.wish_factor
-        if junction is not None and vehicle.lane.startswith(f":{junction.node}_"):
+        if junction is not None and not inside and vehicle.lane.startswith(":"):
             self._count_red(self._plan_at[junction.node], group)
         if not vehicle.scripted:
             self._travel.observe(STEP_S, vehicle.id, vehicle.speed_mps, vehicle.desired_mps)

@@ -22,12 +22,16 @@ _BLINKS_RIGHT, _BLINKS_LEFT, _BRAKES = 1, 2, 8
 
 
 class Passage(NamedTuple):
-    """The way ahead of a vehicle: along its lane and over the next crossing. junction: that crossing, None
-    where it does not lead over one."""
+    """The way ahead of a vehicle: along its lane, over the next crossing, and along the lane behind it.
+
+    junction: that crossing, None where the way does not lead over one. starts_m: place along the way at which
+    each of its lanes begins.
+    """
 
     route: Route
     way: Way
     junction: Junction | None
+    starts_m: dict[str, float]
 
 
 @cache
@@ -44,7 +48,11 @@ def passage(lane: str, to_edge: str) -> Passage:
     key = RouteKey(-1 if side is None else side.number, number, turn or Turn.STRAIGHT)
     merge_m = way.length_m - (net.lanes[link.to_lane].line.length_m if link is not None else 0.0)
     route = Route(key, way.line, stop_m, merge_m, group, _TURN_SPEED_MPS[key.turn], (0, 0), -1)
-    return Passage(route, way, junction if link is not None else None)
+    starts_m, at_m = {}, 0.0
+    for name in (lane, *((*link.via, link.to_lane) if link is not None else ())):
+        starts_m[name] = at_m
+        at_m += net.lanes[name].line.length_m
+    return Passage(route, way, junction if link is not None else None, starts_m)
 
 
 def _where(edge: str, to_edge: str) -> tuple[Junction | None, Side | None, Turn | None]:
@@ -80,13 +88,22 @@ def _middle(moved: Moved, length_m: float) -> _Pose:
 class _Follower:
     """Where somebody on lanes is on the way ahead, as the traffic process tells it."""
 
-    def __init__(self, net: Net, edges: tuple[str, ...]) -> None:
+    def __init__(self, net: Net, edges: tuple[str, ...], moved: Moved) -> None:
         self._net = net
         self._edges = edges
         self._at = 0
+        self.ahead = self._ahead_of(moved.lane)
 
-    def ahead(self, lane: str) -> Passage:
-        """Way ahead from a lane that it is on now."""
+    def place(self, moved: Moved, length_m: float) -> float:
+        """Place of the middle on the way ahead; a new way begins when the rear has left the crossing."""
+        start_m = self.ahead.starts_m.get(moved.lane)
+        behind = start_m is not None and start_m > 0.0 and not moved.lane.startswith(":")
+        if start_m is None or (behind and moved.place_m > length_m):
+            self.ahead = self._ahead_of(moved.lane)
+            start_m = 0.0
+        return start_m + moved.place_m - 0.5 * length_m
+
+    def _ahead_of(self, lane: str) -> Passage:
         edge = self._net.lanes[lane].edge
         while edge in self._edges[self._at :] and self._edges[self._at] != edge:
             self._at += 1
@@ -98,15 +115,15 @@ class SumoVehicle(Vehicle):
     """A motor vehicle that SUMO drives.
 
     driven_m: by its front since it came up; warnings name places on this scale. yaw_rate_rps: over the last
-    step. scripted: put there by a scene. held: under orders about its speed. junction: the crossing ahead,
-    None over one and where the road ends. lane: its front's.
+    step. scripted: put there by a scene. held: under orders about its speed. junction: the crossing ahead
+    or under it, None where the road only ends. lane: its front's.
     """
 
     def __init__(
         self, net: Net, entered: Entered, moved: Moved, driver: Driver, limit_mps: float, session: str
     ) -> None:
-        self._follower = _Follower(net, entered.edges)
-        ahead = self._follower.ahead(moved.lane)
+        self._follower = _Follower(net, entered.edges, moved)
+        ahead = self._follower.ahead
         super().__init__(
             entered.id,
             KINDS[entered.type],
@@ -153,11 +170,10 @@ class SumoVehicle(Vehicle):
         if dt_s > 0.0:
             self.driven_m += 0.5 * (self.speed_mps + moved.speed_mps) * dt_s
             self.yaw_rate_rps = wrap_rad(pose.yaw_rad - self._pose.yaw_rad) / dt_s
-        if moved.lane != self.lane or dt_s == 0.0:
-            ahead = self._follower.ahead(moved.lane)
-            self.way, self.route, self.junction = ahead.way, ahead.route, ahead.junction
+        self.s_m = self._follower.place(moved, self.size.length_m)
+        ahead = self._follower.ahead
+        self.way, self.route, self.junction = ahead.way, ahead.route, ahead.junction
         self.lane, self.signals = moved.lane, moved.signals
-        self.s_m = moved.place_m - 0.5 * self.size.length_m
         self.left_m = moved.aside_m
         self.speed_mps, self.accel_mps2 = max(0.0, moved.speed_mps), moved.accel_mps2
         self._pose = pose
@@ -171,18 +187,15 @@ class SumoRider(Walker):
     """A cyclist on the lanes for bicycles."""
 
     def __init__(self, net: Net, entered: Entered, moved: Moved) -> None:
-        self._follower = _Follower(net, entered.edges)
-        super().__init__(entered.id, KINDS[entered.type], self._follower.ahead(moved.lane).way, 0.0)
-        self._lane = ""
+        self._follower = _Follower(net, entered.edges, moved)
+        super().__init__(entered.id, KINDS[entered.type], self._follower.ahead.way, 0.0)
         self._pose = _middle(moved, self.size.length_m)
         self.take(moved, 0.0)
 
     def take(self, moved: Moved, dt_s: float) -> None:
         """Take in where it is now, `dt_s` after the last time."""
-        if moved.lane != self._lane:
-            self.way = self._follower.ahead(moved.lane).way
-            self._lane = moved.lane
-        self.s_m = moved.place_m - 0.5 * self.size.length_m
+        self.s_m = self._follower.place(moved, self.size.length_m)
+        self.way = self._follower.ahead.way
         self.left_m = moved.aside_m
         self.speed_mps, self.accel_mps2 = max(0.0, moved.speed_mps), moved.accel_mps2
         self._pose = _middle(moved, self.size.length_m)
