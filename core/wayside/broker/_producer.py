@@ -18,6 +18,9 @@ TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 Message = tuple[bytes, list[tuple[str, bytes]]]
 """Value and headers."""
 
+# Messages worked on before others on the loop have their turn.
+_TURN = 250
+
 _partition = DefaultPartitioner()
 
 
@@ -103,7 +106,9 @@ class Producer:
         for (topic, key), items in messages.items():
             partitions = sorted(await client.partitions_for(topic))
             chain = chains.setdefault((topic, _partition(key, partitions, partitions)), [])
-            for value, headers in items:
+            for number, (value, headers) in enumerate(items, 1):
+                if number % _TURN == 0:
+                    await asyncio.sleep(0.0)
                 if chain and chain[-1].append(timestamp=None, key=key, value=value, headers=headers):
                     continue
                 chain.append(client.create_batch())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 from wayside.broker import CLIENT_ERRORS, TOO_LARGE, Message, Producer, quiet_client_logs
 from wayside.clock import Clock
 from wayside.mec.rollup._database import Stored
@@ -18,8 +20,8 @@ from wayside.records import (
 )
 from wayside.runtime import Backoff
 
-# What a batch adds to the bodies in it: headers, keys, lengths.
-_BATCH_SHARE = 1.15
+# Records worked on before others on the loop have their turn.
+_TURN = 250
 
 
 class KafkaUplink(PagedUplink):
@@ -51,19 +53,14 @@ class KafkaUplink(PagedUplink):
         )
         quiet_client_logs()
         self._instance = outbox.instance.encode()
-        batch_bytes = int(settings.page_bytes * _BATCH_SHARE)
         self._records = Producer(
-            settings.access,
-            timeout_s=settings.timeout_s,
-            batch_bytes=batch_bytes,
-            request_bytes=settings.request_bytes,
+            settings.access, timeout_s=settings.timeout_s, batch_bytes=settings.batch_bytes
         )
         self._views = Producer(
             settings.access,
             timeout_s=settings.live_timeout_s,
             durable=False,
-            batch_bytes=batch_bytes,
-            request_bytes=settings.request_bytes,
+            batch_bytes=settings.batch_bytes,
         )
 
     async def close(self) -> None:
@@ -74,7 +71,9 @@ class KafkaUplink(PagedUplink):
     async def _deliver(self, page: list[Stored]) -> Delivered:
         messages: dict[tuple[str, bytes | None], list[Message]] = {}
         refused = []
-        for item in page:
+        for number, item in enumerate(page, 1):
+            if number % _TURN == 0:
+                await asyncio.sleep(0.0)
             try:
                 address = address_of(item.body)
             except RecordError as error:

@@ -60,14 +60,15 @@ class UplinkSettings(msgspec.Struct, frozen=True):
 class KafkaSettings(msgspec.Struct, frozen=True):
     """Where and how to send by Kafka.
 
-    page_records, page_bytes: sent before anything is confirmed. request_bytes: largest message; the broker
-    has its own limit (`max.message.bytes`). timeout_s: for a whole page, then the producer is built anew.
+    page_records, page_bytes: sent before anything is confirmed. batch_bytes: of what is sent as one message;
+    the broker has its own limit (`max.message.bytes`, 1 MiB). timeout_s: for a whole page, then the producer
+    is built anew.
     """
 
     access: BrokerAccess
-    page_records: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
-    page_bytes: PositiveInt = 786_432
-    request_bytes: PositiveInt = 1_048_576
+    page_records: Annotated[int, Meta(ge=1, le=10_000)] = 5_000
+    page_bytes: PositiveInt = 4_194_304
+    batch_bytes: PositiveInt = 917_504
     timeout_s: PositiveFloat = 10.0
     live_timeout_s: PositiveFloat = 2.0
     live_hz: Annotated[float, Meta(gt=0.0, le=10.0)] = 10.0
