@@ -91,6 +91,12 @@ def test_topics_down_are_those_of_the_documents(layout: TopicLayout, kind: str, 
         layout.read(topic)
 
 
+def test_only_what_carries_a_number_can_be_acknowledged() -> None:
+    assert OPEN.acknowledged == {"MAP", "CONFIG"}
+    assert TopicLayout(body="binary").acknowledged == {"CONFIG"}
+    assert CITY.acknowledged == frozenset()
+
+
 def test_a_unit_hears_what_a_layout_sends_it_and_the_edge_what_it_sends() -> None:
     for layout in (OPEN, CITY, TopicLayout(delimiter="."), TopicLayout(down_id="after", spat_down="unit")):
         filters = layout.up_filters("R1")

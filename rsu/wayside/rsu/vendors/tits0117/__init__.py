@@ -31,7 +31,7 @@ info = VendorInfo(
     folder=Path(__file__).parent,
     checks=_checks,
     faults=Tits0117Faults,
-    conformance_profiles=("openv2x", "city"),
+    conformance_profiles=("openv2x", "city", "binary_by_topic"),
 )
 
 __all__ = ["Config", "Tits0117", "Tits0117Emulator", "Tits0117Faults", "info"]

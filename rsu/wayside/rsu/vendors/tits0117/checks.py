@@ -198,7 +198,7 @@ async def settings_are_confirmed_or_refused(bench: Bench) -> None:
     async with bench.pair() as pair:
         await pair.adapter.configure({"rsmConfig": {"upLimit": 10}})
         await pair.until("the settings", lambda: "rsmconfig" in _emulator(pair).settings)
-        if "MAP" not in pair.adapter.capabilities.ack_by_message:
+        if "CONFIG" not in _emulator(pair).layout.acknowledged:
             return
         pair.emulator.faults = Tits0117Faults(ack="error")
         try:

@@ -52,7 +52,7 @@ class TopicLayout(msgspec.Struct, frozen=True, kw_only=True):
         if not self.up_id:
             return [self._join("V2X", "RSU", kind, "UP") for kind in (*MESSAGES, *CITY_MANAGEMENT)]
         own = [self._join("V2X", "RSU", name, kind, "UP") for kind in MESSAGES]
-        own += [self._join("V2X", "RSU", name, kind, "DOWN", "ACK") for kind in _ACKNOWLEDGED]
+        own += [self.ack_up(kind, name) for kind in _ACKNOWLEDGED if kind in self.acknowledged]
         if self.delimiter == "/":
             own += [f"V2X/RSU/{name}/{kind}/UP/+" for kind in ("RSM", "RSI")]
         shared = [self._join("V2X", "RSU", kind, "UP") for kind in MANAGEMENT]
@@ -97,8 +97,10 @@ class TopicLayout(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def acknowledged(self) -> frozenset[str]:
-        """Kinds whose downlinks a unit confirms."""
-        return frozenset(_ACKNOWLEDGED if self.up_id else ())
+        """Kinds whose downlinks a unit confirms: where topics name it, by a number that JSON carries."""
+        if not self.up_id:
+            return frozenset()
+        return frozenset(_ACKNOWLEDGED if self.body == "json" else ("CONFIG",))
 
     @property
     def to_all(self) -> frozenset[str]:
