@@ -156,7 +156,9 @@ class Scene:
             lane = found.lane.key if found is not None else None
             along, across = (found.along_m, found.across_m) if found is not None else (0.0, 0.0)
         else:
-            (lane, along), across = match, 0.0
+            lane, along = match
+            beside = self.geometry.lanes.get(lane) if lane is not None else None
+            across = 0.0 if beside is None else beside.polyline.project(*xy).across_m
         length, width = SIZES[kind]
         values: dict[str, Any] = {
             "track_id": track_id,

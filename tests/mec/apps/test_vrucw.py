@@ -549,7 +549,6 @@ def test_a_cyclist_of_unsure_place_has_left_his_lane_when_he_is_seen_outside(sce
                 place(0, along, 12.35 - gone_m),
                 (4.5, 0.95 if 9 < i and gone_m < far_m else 0.3),
                 match=(lane, along + 200.0),
-                across_m=gone_m - 0.35,
                 velocity_std_mps=0.58,
                 accuracy_m=0.52,
             )
@@ -559,6 +558,31 @@ def test_a_cyclist_of_unsure_place_has_left_his_lane_when_he_is_seen_outside(sce
 
     quiet(scene, world(1.35), steps=26)
     assert any(play(scene, Vrucw(), world(2.5), steps=26))
+
+
+def test_a_cyclist_who_drifts_across_the_middle_of_his_lane_has_not_left_it(scene: Any, place: Any) -> None:
+    # From 0.15 m to the right of its middle to 0.3 m to the left, with 0.55 m/s by the sensors.
+    lane = with_cycle_lane(scene)
+
+    def world(far_m: float) -> Any:
+        def views(i: int) -> list[Any]:
+            along = -80.0 + 0.45 * i
+            gone_m = min(max(0.0, (i - 5) * 0.055), far_m)
+            rider = scene.track(
+                100,
+                ParticipantClass.BICYCLE,
+                place(0, along, 12.15 - gone_m),
+                (4.5, 0.55 if 5 < i and gone_m < far_m else 0.0),
+                match=(lane, along + 200.0),
+                velocity_std_mps=0.31,
+                accuracy_m=0.09,
+            )
+            bus = scene.car(1, 0, -84.0 + 0.45 * i, 4.5, 2, right_m=9.5, kind=ParticipantClass.BUS)
+            return [bus, rider]
+
+        return views
+
+    quiet(scene, world(0.45), steps=24)
 
 
 def test_a_turning_car_that_can_stop_at_leisure_is_only_informed(scene: Any, place: Any) -> None:

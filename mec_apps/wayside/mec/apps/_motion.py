@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from wayside.asn1.geometry import LaneKey, RoadGeometry
 from wayside.asn1.messages import LaneKind
@@ -14,8 +15,17 @@ _ANCHOR_S = 3.0
 _YOUNG_S = 0.5
 _SURE = 1.5
 _BESIDE_M = 0.3
+_ASIDE_M = 0.4
 _UNSURE_M = 0.4
 _ALONG_TAN = math.tan(math.radians(30.0))
+
+
+class _Along(NamedTuple):
+    """A lane beside a road user: its direction, how far he is to the left of its middle, half its width."""
+
+    yaw_rad: float
+    across_m: float
+    edge_m: float
 
 
 class _History:
@@ -49,9 +59,10 @@ class Motions:
     the place where he stood by `stride_m`; who goes is taken to stand when he has not got so far within
     `window_s`. Who moves along a cycle lane or a sidewalk, or rides across the junction from a cycle lane,
     keeps to it (within 30° of it) unless he moves sideways by `leave_mps` and has come `leave_m` sideways,
-    both by more than 1.5 deviations; whose place is unsure by more than `_UNSURE_M` must be seen outside the
-    lane as well. What he then does to that side is believed for `window_s`. A cyclist who has not left his
-    lane so is on it still when he is seen beside it by at most `_BESIDE_M` or two deviations of his place.
+    both by more than 1.5 deviations, and is seen `_ASIDE_M` to that side of the lane's middle, or outside the
+    lane where his place is unsure by more than `_UNSURE_M`. What he then does to that side is believed for
+    `window_s`. A cyclist who has not left his lane so is still on it when he is seen beside it by at most
+    `_BESIDE_M` or two deviations of his place.
     State: the places of each road user over the window.
     Source: own.
     """
@@ -74,10 +85,10 @@ class Motions:
         if self._stands(history, view, mono_ns, (mono_ns - before_ns) / 1e9):
             return view._replace(vx_mps=0.0, vy_mps=0.0, speed_mps=0.0)
         view = self._kept(history, view, geometry, mono_ns)
-        yaw = _lane_yaw(view, geometry, ways)
-        edge_m = 0.0 if view.lane is None else geometry.lanes[view.lane].width_m / 2.0
-        if yaw is None or self._leaves(history, view, yaw, view.across_m, edge_m, mono_ns):
+        lane = _along(view, geometry, ways)
+        if lane is None or self._leaves(history, view, lane, mono_ns):
             return view
+        yaw = lane.yaw_rad
         along = view.vx_mps * math.cos(yaw) + view.vy_mps * math.sin(yaw)
         return view._replace(vx_mps=along * math.cos(yaw), vy_mps=along * math.sin(yaw), speed_mps=abs(along))
 
@@ -121,7 +132,7 @@ class Motions:
         if ended or beside_m > max(_BESIDE_M, 2.0 * view.accuracy_m):
             history.lane = None
             return view
-        if self._leaves(history, view, foot.yaw_rad, foot.across_m, edge_m, mono_ns):
+        if self._leaves(history, view, _Along(foot.yaw_rad, foot.across_m, edge_m), mono_ns):
             return view
         back_m = max(beside_m, 0.0) * math.copysign(1.0, foot.across_m)
         return view._replace(
@@ -132,10 +143,8 @@ class Motions:
             across_m=foot.across_m - back_m,
         )
 
-    def _leaves(
-        self, history: _History, view: TrackView, yaw_rad: float, across_m: float, edge_m: float, mono_ns: int
-    ) -> bool:
-        sin, cos = math.sin(yaw_rad), math.cos(yaw_rad)
+    def _leaves(self, history: _History, view: TrackView, lane: _Along, mono_ns: int) -> bool:
+        sin, cos = math.sin(lane.yaw_rad), math.cos(lane.yaw_rad)
         left_mps = view.vy_mps * cos - view.vx_mps * sin
         along_mps = view.vx_mps * cos + view.vy_mps * sin
         if abs(left_mps) > _ALONG_TAN * abs(along_mps):
@@ -148,25 +157,25 @@ class Motions:
             gone_m = side * ((view.y_m - y) * cos - (view.x_m - x) * sin)
             leaves = abs(left_mps) >= max(self._leave_mps, _SURE * view.velocity_std_mps)
             leaves = leaves and gone_m >= max(self._leave_m, _SURE * view.accuracy_m)
-        if view.accuracy_m > _UNSURE_M and side * across_m < edge_m:
-            leaves = False
-        if leaves:
+        aside_m = lane.edge_m if view.accuracy_m > _UNSURE_M else min(_ASIDE_M, lane.edge_m)
+        if leaves and side * lane.across_m >= aside_m:
             history.left_ns, history.left_by = mono_ns, side
         # Who has left to one side has not therefore left to the other.
         lately = history.left_ns is not None and mono_ns - history.left_ns <= self._window_ns
         return lately and side == history.left_by
 
 
-def _lane_yaw(view: TrackView, geometry: RoadGeometry, ways: Ways) -> float | None:
-    """Direction of the lane that a road user moves along, to the same side as he goes; None for none."""
+def _along(view: TrackView, geometry: RoadGeometry, ways: Ways) -> _Along | None:
+    """The lane that a road user moves along, or the way that continues it over the junction; or None."""
     if view.lane is not None:
         lane = geometry.lanes[view.lane]
         if lane.kind not in _ALONG:
             return None
-        return lane.polyline.yaw_at(view.along_m)
+        return _Along(lane.polyline.yaw_at(view.along_m), view.across_m, lane.width_m / 2.0)
     if view.kind is ParticipantClass.PEDESTRIAN:
         return None
     for on in ways.inside(view):
-        if geometry.lanes[on.way.lane].kind is LaneKind.BIKE:
-            return on.way.line.yaw_at(on.along_m)
+        lane = geometry.lanes[on.way.lane]
+        if lane.kind is LaneKind.BIKE:
+            return _Along(on.way.line.yaw_at(on.along_m), on.left_m, lane.width_m / 2.0)
     return None
