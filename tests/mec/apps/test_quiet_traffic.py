@@ -10,7 +10,7 @@ import pytest
 
 from wayside.asn1.geometry import LaneKey
 from wayside.asn1.messages import Light
-from wayside.mec.apps import Evw, Hlw, Icw, Lta, Rlvw, Vrucw
+from wayside.mec.apps import Evw, Hlw, Icw, Lta, Rlvw, Slw, Tjw, Vrucw
 from wayside.mec.sensors import ParticipantClass
 from wayside.mec.world import TrackView
 
@@ -158,7 +158,7 @@ class Traffic:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_nobody_is_alarmed_by_normal_queueing(scene: Any, place: Any, seed: int) -> None:
     traffic = Traffic(scene, place, seed)
-    apps = (Vrucw(), Rlvw(), Hlw(), Icw(), Lta(), Evw())
+    apps = (Vrucw(), Rlvw(), Hlw(), Icw(), Lta(), Evw(), Slw(), Tjw())
     vehicles = walkers = waited = 0
     for _ in range(round(4 * HALF_S / STEP_S)):
         scene.advance(STEP_S)
