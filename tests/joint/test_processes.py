@@ -15,8 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from wayside.mec.service import (
-    ServiceSettings,
+from wayside.mec.supervisor import (
     Supervisor,
     SupervisorError,
     SupervisorReason,
@@ -27,8 +26,7 @@ from wayside.records import EventRecord, decode_record
 from wayside.runtime import TaskOwner
 
 pytestmark = [pytest.mark.joint, pytest.mark.timeout(240)]
-SETTINGS = ServiceSettings(summary_s=2.0, drain_s=5.0)
-PATIENT = SupervisorSettings(start_s=120.0, hung_s=120.0)
+PATIENT = SupervisorSettings(start_s=120.0, hung_s=120.0, drain_s=5.0)
 
 
 def pid_of(edge: Supervisor, name: str) -> int:
@@ -59,9 +57,14 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def supervisor(place: Any, settings: SupervisorSettings) -> Supervisor:
+    command = process_command(place.site_file, summary_s=2.0, drain_s=5.0, log_format="json", log_level=20)
+    return Supervisor(command, place.clock, settings)
+
+
 @asynccontextmanager
 async def running(place: Any) -> AsyncIterator[Supervisor]:
-    edge = Supervisor(process_command(place.site_file, SETTINGS, "json", 20), place.clock, PATIENT, SETTINGS)
+    edge = supervisor(place, PATIENT)
     await edge.start()
     try:
         yield edge
@@ -210,12 +213,7 @@ async def test_health_says_what_is_lacking(place: Any, owner: TaskOwner) -> None
 
 
 async def test_a_process_that_hangs_is_killed_and_started_anew(place: Any) -> None:
-    edge = Supervisor(
-        process_command(place.site_file, SETTINGS, "json", 20),
-        place.clock,
-        SupervisorSettings(start_s=120.0, hung_s=8.0),
-        SETTINGS,
-    )
+    edge = supervisor(place, SupervisorSettings(start_s=120.0, hung_s=8.0))
     await edge.start()
     try:
         old = pid_of(edge, "link")
@@ -262,8 +260,7 @@ def dummy(code: str) -> Any:
 @pytest.mark.drops(SupervisorReason.GAVE_UP)
 async def test_it_gives_up_on_a_process_that_always_ends_at_once(place: Any) -> None:
     code = "ready()\nif name == 'link': sys.exit(3)\nwhile control.recv(1 << 16): pass\n"
-    settings = SupervisorSettings(quick_deaths=3, end_s=1.0)
-    edge = Supervisor(dummy(code), place.clock, settings, ServiceSettings(drain_s=0.1))
+    edge = Supervisor(dummy(code), place.clock, SupervisorSettings(quick_deaths=3, end_s=1.0, drain_s=0.1))
     await edge.start()
     try:
         with pytest.raises(SupervisorError, match="edge-link ended 3 times") as gave_up:
@@ -278,8 +275,7 @@ async def test_it_gives_up_on_a_process_that_always_ends_at_once(place: Any) -> 
 @pytest.mark.drops(SupervisorReason.DID_NOT_START)
 async def test_what_does_not_start_ends_the_start_and_leaves_nothing_running(place: Any) -> None:
     code = "if name == 'side': sys.exit(4)\nready()\nwhile control.recv(1 << 16): pass\n"
-    settings = SupervisorSettings(end_s=1.0)
-    edge = Supervisor(dummy(code), place.clock, settings, ServiceSettings(drain_s=0.1))
+    edge = Supervisor(dummy(code), place.clock, SupervisorSettings(end_s=1.0, drain_s=0.1))
     with pytest.raises(SupervisorError, match="edge-side did not start") as refused:
         await edge.start()
     assert refused.value.reason is SupervisorReason.DID_NOT_START

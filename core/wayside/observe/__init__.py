@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wayside.observe._containment import Containment
-from wayside.observe._counters import Counters
+from wayside.observe._counters import Counters, sum_counts
 from wayside.observe._latency import LatencySamples, LatencySummary, timer_lateness
 from wayside.observe._logs import LogFormat, RepeatLimit, configure_logs
 from wayside.observe._metrics import (
@@ -42,5 +42,6 @@ __all__ = [
     "snapshot",
     "stage_durations_ms",
     "stage_of",
+    "sum_counts",
     "timer_lateness",
 ]

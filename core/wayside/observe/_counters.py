@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from wayside.observe._reasons import Reason, stage_of
 
@@ -48,6 +48,17 @@ class Counters:
     def drops(self) -> dict[str, dict[str, int]]:
         """All drops: stage → reason → number."""
         return _nested(self._dropped)
+
+
+def sum_counts(*several: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Sum of several counts name → label → number, as `counts` and `drops` give them."""
+    out: dict[str, dict[str, int]] = {}
+    for one in several:
+        for name, labels in one.items():
+            into = out.setdefault(name, {})
+            for label, number in labels.items():
+                into[label] = into.get(label, 0) + number
+    return out
 
 
 def _nested(flat: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:

@@ -13,8 +13,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 
-from wayside.mec.site.commands import register_check
-
 __all__ = ["register", "register_check"]
 
 _EPILOG = """examples:
@@ -69,6 +67,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(func=_run)
 
 
+def register_check(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `check` to the commands."""
+    # Not at the top: the supervisor of a running edge needs nothing of the site file's check.
+    from wayside.mec.site.commands import register_check as register_site_check
+
+    register_site_check(subparsers)
+
+
 def _run(args: argparse.Namespace) -> int:
     from wayside.observe import configure_logs
 
@@ -109,13 +115,18 @@ def _run_single(args: argparse.Namespace) -> int:
 
 def _run_processes(args: argparse.Namespace) -> int:
     from wayside.clock import SystemClock
-    from wayside.mec.service import ServiceSettings, Supervisor, process_command
+    from wayside.mec.supervisor import Supervisor, SupervisorSettings, process_command
 
     async def serve() -> int:
-        service = ServiceSettings(summary_s=args.summary)
-        level = logging.getLogger().getEffectiveLevel()
-        command = process_command(args.site, service, args.log_format, level)
-        edge = Supervisor(command, SystemClock(), service=service)
+        settings = SupervisorSettings()
+        command = process_command(
+            args.site,
+            summary_s=args.summary,
+            drain_s=settings.drain_s,
+            log_format=args.log_format,
+            log_level=logging.getLogger().getEffectiveLevel(),
+        )
+        edge = Supervisor(command, SystemClock(), settings)
         return await _serve(edge, edge.start, lambda: edge.site, args.json)
 
     return asyncio.run(serve())

@@ -22,13 +22,9 @@ from wayside.mec.ports import (
     ListeningPort,
     PortError,
     PortReason,
-    SessionDown,
-    SessionUp,
-    VehicleFrame,
-    core_to_link,
-    link_to_core,
     pack,
 )
+from wayside.mec.ports.link import SessionDown, SessionUp, VehicleFrame, core_to_link, link_to_core
 from wayside.observe import Counters
 from wayside.runtime import TaskOwner
 

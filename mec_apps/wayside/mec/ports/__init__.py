@@ -1,72 +1,40 @@
 """The ways between the edge's processes: typed messages in frames over unix streams, with stated policies.
 
-core ◀─▶ link, core ◀─▶ side, supervisor ◀─▶ each. Who reads slowly makes nobody else wait: what is kept makes
-its producers hold back, of what grows old the oldest goes, of what is replaced the newest stays.
+core ◀─▶ link (`ports.link`), core ◀─▶ side (`ports.side`), supervisor ◀─▶ each. Who reads slowly makes nobody
+else wait: what is kept makes its producers hold back, of what grows old the oldest goes, of what is replaced
+the newest stays.
 """
 
 from __future__ import annotations
 
-from wayside.mec.ports._ends import ConnectingPort, ListeningPort, Port
-from wayside.mec.ports._frames import MAX_FRAME_BYTES, VERSION, FrameReader, pack
-from wayside.mec.ports._lanes import LaneLimits, Lanes
-from wayside.mec.ports._messages import (
-    Broadcast,
-    CommandTaken,
-    CommandUp,
-    Confirmed,
-    CoreToLink,
-    CoreToSide,
-    EnvelopeUp,
+from wayside.mec.ports._control import (
+    REPORT_S,
     Family,
     Finish,
     Finished,
     FromSupervisor,
     Lack,
-    LinkToCore,
-    Live,
     Others,
-    OutboxIs,
-    PageIs,
-    PageWanted,
     ProcessState,
-    PushDown,
     Ready,
-    ReceiptUp,
-    RecordsKept,
-    RecordUp,
     Report,
-    SessionDown,
-    SessionUp,
-    SetAside,
-    Settled,
-    SideToCore,
     Sound,
     Stop,
     ToSupervisor,
-    UnitsUp,
-    VehicleFrame,
-    Written,
-    core_to_link,
-    core_to_side,
     from_supervisor,
-    link_to_core,
-    side_to_core,
     to_supervisor,
 )
+from wayside.mec.ports._ends import ConnectingPort, ListeningPort, Port
+from wayside.mec.ports._frames import MAX_FRAME_BYTES, VERSION, FrameReader, pack
+from wayside.mec.ports._lanes import LaneLimits, Lanes
 from wayside.mec.ports._reasons import PortError, PortReason
 from wayside.mec.ports._stream import Stream
 
 __all__ = [
     "MAX_FRAME_BYTES",
+    "REPORT_S",
     "VERSION",
-    "Broadcast",
-    "CommandTaken",
-    "CommandUp",
-    "Confirmed",
     "ConnectingPort",
-    "CoreToLink",
-    "CoreToSide",
-    "EnvelopeUp",
     "Family",
     "Finish",
     "Finished",
@@ -75,40 +43,19 @@ __all__ = [
     "Lack",
     "LaneLimits",
     "Lanes",
-    "LinkToCore",
     "ListeningPort",
-    "Live",
     "Others",
-    "OutboxIs",
-    "PageIs",
-    "PageWanted",
     "Port",
     "PortError",
     "PortReason",
     "ProcessState",
-    "PushDown",
     "Ready",
-    "ReceiptUp",
-    "RecordUp",
-    "RecordsKept",
     "Report",
-    "SessionDown",
-    "SessionUp",
-    "SetAside",
-    "Settled",
-    "SideToCore",
     "Sound",
     "Stop",
     "Stream",
     "ToSupervisor",
-    "UnitsUp",
-    "VehicleFrame",
-    "Written",
-    "core_to_link",
-    "core_to_side",
     "from_supervisor",
-    "link_to_core",
     "pack",
-    "side_to_core",
     "to_supervisor",
 ]

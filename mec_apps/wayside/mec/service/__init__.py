@@ -8,24 +8,5 @@ from wayside.mec.service._part import Part
 from wayside.mec.service._service import EdgeService
 from wayside.mec.service._settings import ServiceSettings
 from wayside.mec.service._side_part import SidePart
-from wayside.mec.service._supervisor import (
-    Supervisor,
-    SupervisorError,
-    SupervisorReason,
-    SupervisorSettings,
-    process_command,
-)
 
-__all__ = [
-    "CorePart",
-    "EdgeService",
-    "LinkPart",
-    "Part",
-    "ServiceSettings",
-    "SidePart",
-    "Supervisor",
-    "SupervisorError",
-    "SupervisorReason",
-    "SupervisorSettings",
-    "process_command",
-]
+__all__ = ["CorePart", "EdgeService", "LinkPart", "Part", "ServiceSettings", "SidePart"]

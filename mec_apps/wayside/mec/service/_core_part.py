@@ -17,34 +17,33 @@ from wayside.mec.core import EdgeCore, lanes_of_groups, live_sensors, live_view
 from wayside.mec.dispatch import CancelPush, Push
 from wayside.mec.downlink import Downlink
 from wayside.mec.orders import Orders
-from wayside.mec.ports import (
+from wayside.mec.ports import Lack, ListeningPort, Others, Report
+from wayside.mec.ports.link import (
+    LinkToCore,
+    PushDown,
+    ReceiptUp,
+    SessionDown,
+    SessionUp,
+    VehicleFrame,
+    Written,
+    link_to_core,
+)
+from wayside.mec.ports.side import (
     Broadcast,
     CommandTaken,
     CommandUp,
     Confirmed,
     EnvelopeUp,
-    Lack,
-    LinkToCore,
-    ListeningPort,
     Live,
-    Others,
     OutboxIs,
     PageIs,
     PageWanted,
-    PushDown,
-    ReceiptUp,
     RecordsKept,
     RecordUp,
-    Report,
-    SessionDown,
-    SessionUp,
     SetAside,
     Settled,
     SideToCore,
     UnitsUp,
-    VehicleFrame,
-    Written,
-    link_to_core,
     side_to_core,
 )
 from wayside.mec.rollup import EventLedger, Outbox, OutboxSettings, RollupError
@@ -52,12 +51,12 @@ from wayside.mec.sensors import Scan, ScanIntake, SensorHealth
 from wayside.mec.sensors.receivers import UdpSensorReceiver, WebSocketSensorReceiver
 from wayside.mec.service._host_clock import ClockWatch, kernel_clock_error_ms
 from wayside.mec.service._part import Part
-from wayside.mec.service._report import Nested, SummaryWindow, summed
+from wayside.mec.service._report import Nested, SummaryWindow
 from wayside.mec.service._settings import ServiceSettings, link_socket, side_socket
 from wayside.mec.service._steps import StepTrigger
 from wayside.mec.service._tscbm import ControllerReceiver
 from wayside.mec.site import Site
-from wayside.observe import Counters, LatencySamples, LatencySummary
+from wayside.observe import Counters, LatencySamples, LatencySummary, sum_counts
 from wayside.records import Body, DeviceRecord, LiveRsu, SiteRecord
 from wayside.runtime import BoundedQueue, Full, TaskOwner
 
@@ -277,8 +276,8 @@ class CorePart(Part):
 
     def _all_counts(self) -> tuple[Nested, Nested]:
         return (
-            summed(self.counters.counts(), self._others.counts),
-            summed(self.counters.drops(), self._others.dropped),
+            sum_counts(self.counters.counts(), self._others.counts),
+            sum_counts(self.counters.drops(), self._others.dropped),
         )
 
     # inputs

@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from wayside.mec.ports import CommandUp, Port, RecordUp
+from wayside.mec.ports import Port
+from wayside.mec.ports.side import CommandUp, RecordUp
 from wayside.mec.rollup import CommandSource
 from wayside.observe import Counters
 from wayside.records import Body

@@ -5,9 +5,8 @@ from pathlib import Path
 from wayside.clock import Clock, MonoNs
 from wayside.link import Flag, FrameKind, LinkRules, Receipt
 from wayside.mec.linkserver import LinkServer, Outgoing, SessionInfo
-from wayside.mec.ports import (
-    ConnectingPort,
-    Lack,
+from wayside.mec.ports import ConnectingPort, Lack
+from wayside.mec.ports.link import (
     PushDown,
     ReceiptUp,
     SessionDown,

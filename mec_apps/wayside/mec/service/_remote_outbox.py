@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-from wayside.mec.ports import Confirmed, OutboxIs, PageIs, PageWanted, Port, SetAside, Settled
+from wayside.mec.ports import Port
+from wayside.mec.ports.side import Confirmed, OutboxIs, PageIs, PageWanted, SetAside, Settled
 from wayside.mec.rollup import RollupError, RollupReason, Stored
 from wayside.records import RecordId
 

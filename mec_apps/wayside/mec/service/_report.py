@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from wayside.clock import Clock, UtcNs
-from wayside.observe import LatencySummary
+from wayside.observe import LatencySummary, sum_counts
 from wayside.records import SummaryRecord
 
 Nested = dict[str, dict[str, int]]
@@ -24,8 +24,8 @@ class SummaryWindow:
 
     def rebase(self, counts: Nested, drops: Nested) -> None:
         """Leave out what others had counted before this run began, and what they say is in from now on."""
-        self._counts = summed(self._counts, counts)
-        self._drops = summed(self._drops, drops)
+        self._counts = sum_counts(self._counts, counts)
+        self._drops = sum_counts(self._drops, drops)
 
     def close(self, latency: Mapping[str, LatencySummary]) -> SummaryRecord:
         """Summary of what was counted since the last one; latency: as it stands since the start."""
@@ -40,17 +40,6 @@ class SummaryWindow:
         )
         self._from, self._counts, self._drops = now, counts, drops
         return summary
-
-
-def summed(*several: Mapping[str, Mapping[str, int]]) -> Nested:
-    """Sum of several counts name → label → number."""
-    out: Nested = {}
-    for one in several:
-        for name, labels in one.items():
-            into = out.setdefault(name, {})
-            for label, number in labels.items():
-                into[label] = into.get(label, 0) + number
-    return out
 
 
 def _since(now: Nested, before: Nested) -> Nested:

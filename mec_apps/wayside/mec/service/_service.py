@@ -11,15 +11,15 @@ from typing import Any
 from wayside.clock import Clock
 from wayside.mec.core import EdgeCore
 from wayside.mec.linkserver import LinkServer
-from wayside.mec.ports import Family, ProcessState
-from wayside.mec.service._census import Census
+from wayside.mec.ports import REPORT_S, Family, ProcessState
 from wayside.mec.service._core_part import CorePart
 from wayside.mec.service._link_part import LinkPart
 from wayside.mec.service._part import Part
-from wayside.mec.service._settings import REPORT_S, ServiceSettings
+from wayside.mec.service._settings import ServiceSettings
 from wayside.mec.service._side_part import SidePart
 from wayside.mec.service._units import RoadsideUnits
 from wayside.mec.site import Site
+from wayside.mec.supervisor import Census
 from wayside.observe import Counters, LatencySummary
 from wayside.runtime import TaskOwner
 

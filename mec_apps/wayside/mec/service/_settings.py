@@ -9,8 +9,6 @@ LINK_SOCKET = "core-link.sock"
 SIDE_SOCKET = "core-side.sock"
 
 SUMMARY_S = 10.0
-# So often each part reports, and the others hear of it.
-REPORT_S = 0.5
 # What the centre has not taken by then stays in the outbox for the next start.
 DRAIN_S = 3.0
 

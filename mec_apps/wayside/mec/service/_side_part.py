@@ -9,14 +9,12 @@ from msgspec.structs import replace
 
 from wayside.asn1 import CodecError, load
 from wayside.clock import Clock
-from wayside.mec.ports import (
+from wayside.mec.ports import ConnectingPort, Family, Lack
+from wayside.mec.ports.side import (
     Broadcast,
     CommandTaken,
-    ConnectingPort,
     CoreToSide,
     EnvelopeUp,
-    Family,
-    Lack,
     Live,
     OutboxIs,
     PageIs,

@@ -7,6 +7,7 @@ import socket
 
 from wayside.clock import Clock
 from wayside.mec.ports import (
+    REPORT_S,
     Family,
     Finish,
     Finished,
@@ -20,7 +21,6 @@ from wayside.mec.ports import (
 )
 from wayside.mec.service._core_part import CorePart
 from wayside.mec.service._part import Part
-from wayside.mec.service._settings import REPORT_S
 from wayside.mec.service._side_part import SidePart
 from wayside.observe import Containment
 from wayside.runtime import TaskOwner

@@ -17,6 +17,7 @@ import msgspec
 
 from wayside.clock import Clock
 from wayside.mec.ports import (
+    REPORT_S,
     Family,
     Finish,
     Finished,
@@ -29,8 +30,7 @@ from wayside.mec.ports import (
     ToSupervisor,
     to_supervisor,
 )
-from wayside.mec.service._census import Census
-from wayside.mec.service._settings import REPORT_S, ServiceSettings
+from wayside.mec.supervisor._census import Census
 from wayside.observe import Counters, Reason, WaysideError
 from wayside.runtime import Backoff, TaskOwner
 
@@ -55,7 +55,8 @@ class SupervisorSettings(msgspec.Struct, frozen=True):
 
     start_s: at most so long until a process is ready. hung_s: one that has not reported for so long is
     killed. quick_s: one that lived less died quickly; quick_deaths of these in a row end the edge. end_s: for
-    one process to end in order, before it is killed.
+    one process to end in order, before it is killed. drain_s: beside that, for the side to empty the outbox
+    towards the centre.
     """
 
     start_s: float = 60.0
@@ -63,6 +64,7 @@ class SupervisorSettings(msgspec.Struct, frozen=True):
     quick_s: float = 10.0
     quick_deaths: int = 5
     end_s: float = 10.0
+    drain_s: float = 3.0
 
 
 class _Child:
@@ -116,14 +118,12 @@ class Supervisor:
         command: Command,
         clock: Clock,
         settings: SupervisorSettings | None = None,
-        service: ServiceSettings | None = None,
     ) -> None:
         self.clock = clock
         self.counters = Counters()
         self.settings = settings or SupervisorSettings()
         self.ports: dict[str, int] = {}
         self.site = ""
-        self._service = service or ServiceSettings()
         self._command = command
         self._run = Path(tempfile.mkdtemp(prefix="wayside-"))
         self._census = Census()
@@ -160,7 +160,7 @@ class Supervisor:
             return
         self._stopping = True
         core, link, side = (self._children[name] for name in ("core", "link", "side"))
-        end_s, drain_s = self.settings.end_s, self._service.drain_s
+        end_s, drain_s = self.settings.end_s, self.settings.drain_s
         link.tell(Stop())
         await self._gone(link, end_s)
         side.tell(Finish())
@@ -328,15 +328,17 @@ class Supervisor:
                     child.kill()
 
 
-def process_command(site_file: Path, service: ServiceSettings, log_format: str, log_level: int) -> Command:
-    """Words that start the project's own processes."""
+def process_command(
+    site_file: Path, *, summary_s: float, drain_s: float, log_format: str, log_level: int
+) -> Command:
+    """Words that start the project's own processes; see `ServiceSettings` and `configure_logs`."""
 
     def command(name: str, control: int, run: Path) -> Sequence[str]:
         return [
             *(sys.executable, "-m", "wayside.mec.service.process", name),
             *("--site", str(site_file), "--run", str(run), "--control", str(control)),
             *("--supervisor", str(os.getpid())),
-            *("--summary", str(service.summary_s), "--drain", str(service.drain_s)),
+            *("--summary", str(summary_s), "--drain", str(drain_s)),
             *("--log-format", log_format, "--log-level", str(log_level)),
         ]
 

@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 
 from wayside.mec.ports import Others, Report
-from wayside.mec.service._report import Nested, summed
+from wayside.observe import sum_counts
+
+Nested = dict[str, dict[str, int]]
 
 
 class Census:
@@ -33,8 +35,8 @@ class Census:
         report = self.reports.pop(name, None)
         if report is None:
             return
-        self._counts[name] = summed(self._counts.get(name, {}), report.snapshot.counts)
-        self._dropped[name] = summed(self._dropped.get(name, {}), report.snapshot.dropped)
+        self._counts[name] = sum_counts(self._counts.get(name, {}), report.snapshot.counts)
+        self._dropped[name] = sum_counts(self._dropped.get(name, {}), report.snapshot.dropped)
         self._committed += report.committed
 
     def others(self, name: str) -> Others:
@@ -61,4 +63,4 @@ class Census:
 
     def _sum(self, past: Mapping[str, Nested], field: str, but: str = "") -> Nested:
         now = ((name, getattr(report.snapshot, field)) for name, report in self.reports.items())
-        return summed(*(nested for name, nested in (*past.items(), *now) if name != but))
+        return sum_counts(*(nested for name, nested in (*past.items(), *now) if name != but))
