@@ -26,6 +26,7 @@ from wayside.rsu.mqtt import Publish, Share, join
 from wayside.rsu.vendors.tits0117 import wire
 from wayside.rsu.vendors.tits0117.config import Config
 from wayside.rsu.vendors.tits0117.device_clock import DeviceClock
+from wayside.rsu.vendors.tits0117.questions import Questions
 from wayside.rsu.vendors.tits0117.transfer import Transfer, Transfers
 from wayside.rsu.vendors.tits0117.uplink import Payload, Reader
 from wayside.runtime import BoundedQueue, Full
@@ -73,7 +74,7 @@ class Tits0117(Adapter):
         )
         self._share: Share | None = None
         self._transfers = Transfers(_WAITING_TRANSFERS)
-        self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._questions = Questions(clock, self.tasks, tries=config.ack_tries, wait_s=config.ack_wait_s)
         self._stored: dict[object, Delivery] = {}
         self._telemetry: dict[str, dict[str, Any]] = {}
         self._device_clock = DeviceClock(config.clock_skew_ms)
@@ -115,7 +116,10 @@ class Tits0117(Adapter):
         transfer = Transfer(self._layout.ack_up("CONFIG", self._config.name), [(seq, payload)], None)
         self._check_approved()
         self._transfers.add(transfer)
-        await self._ask(seq, "CONFIG", payload, lambda: self._transfers.remove(transfer))
+        try:
+            await self._ask(seq, "CONFIG", payload)
+        finally:
+            self._transfers.remove(transfer)
 
     async def query(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Values of the unit: `BASEINFO`, `RUNNINGINFO`, `STATE` as last reported, others by INFOQuery.
@@ -134,7 +138,7 @@ class Tits0117(Adapter):
             payload = wire.build_query(
                 config.envelope_id, config.esn, name, seq, self.clock.utc(), config.key_case
             )
-            found[name] = await self._ask(seq, wire.QUERY, payload, lambda: None)
+            found[name] = await self._ask(seq, wire.QUERY, payload)
         return found
 
     async def command(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,34 +310,11 @@ class Tits0117(Adapter):
         what = f"{len(transfer.open)} parts were not acknowledged, sent {self._config.ack_tries} times"
         self._end(delivery, RsuReason.TIMEOUT, what)
 
-    async def _ask(self, seq: str, kind: str, payload: bytes, forget: Callable[[], None]) -> Any:
-        """Send something until its answer comes. Raises RsuError OFFLINE, TIMEOUT and the unit's own."""
+    async def _ask(self, seq: str, kind: str, payload: bytes) -> Any:
+        self._check_approved()
         if self._share is None:
             raise RsuError(RsuReason.OFFLINE, "no connection to the broker", where=self.device_id)
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._answers[seq] = answer
-        timer = self.tasks.start(self._send_until(answer, kind, payload), "question")
-        try:
-            return await answer
-        finally:
-            timer.cancel()
-            del self._answers[seq]
-            forget()
-
-    async def _send_until(self, answer: asyncio.Future[Any], kind: str, payload: bytes) -> None:
-        try:
-            for _ in range(self._config.ack_tries):
-                await self._publish(kind, payload)
-                await self.clock.sleep(self._config.ack_wait_s)
-            what = f"no answer to {kind}, sent {self._config.ack_tries} times"
-            raise RsuError(RsuReason.TIMEOUT, what, where=self.device_id)
-        except RsuError as error:
-            if not answer.done():
-                answer.set_exception(error)
-        finally:
-            # Closed in the middle of a question: nobody may wait for ever.
-            if not answer.done():
-                answer.set_exception(RsuError(RsuReason.OFFLINE, "closed", where=self.device_id))
+        return await self._questions.ask(seq, kind, lambda: self._publish(kind, payload))
 
     # --- up -------------------------------------------------------------------------------------------
 
@@ -405,11 +386,9 @@ class Tits0117(Adapter):
         self._heard()
 
     def _answered(self, body: Mapping[str, Any]) -> None:
-        answer = self._answers.get(str(body.get("seqnum")))
-        if answer is None or answer.done():
+        if not self._questions.answer(str(body.get("seqnum")), body.get("infovalue")):
             raise RsuError(RsuReason.UNEXPECTED_ACK, "an answer that nobody waits for", where="seqNum")
         self._heard()
-        answer.set_result(body.get("infovalue"))
 
     def _acknowledged(self, ack: wire.Ack, topic: str) -> None:
         transfer = self._transfers.take(ack, topic)
@@ -425,9 +404,7 @@ class Tits0117(Adapter):
             self._transfers.remove(transfer)
         delivery = transfer.delivery
         if delivery is None:
-            answer = self._answers.get(ack.seq_num)
-            if answer is not None and not answer.done():
-                _settle(answer, refusal)
+            self._questions.answer(ack.seq_num, refusal)
         elif refusal is not None:
             self._end(delivery, refusal.reason, str(refusal))
         elif transfer.done:
@@ -456,10 +433,3 @@ class Tits0117(Adapter):
         watch.compare(stamp_ms, utc_ns)
         if watch.is_off is not bool(self._ailment):
             self._ails(f"its clock is off by {(watch.offset_ms or 0) / 1e3:.1f} s" if watch.is_off else "")
-
-
-def _settle(answer: asyncio.Future[Any], refusal: RsuError | None) -> None:
-    if refusal is None:
-        answer.set_result(None)
-    else:
-        answer.set_exception(refusal)
