@@ -445,6 +445,8 @@ async def test_verbs_reach_the_unit(clock: VirtualClock) -> None:
         for name, arguments, reason in (
             ("fly", {}, RsuReason.UNSUPPORTED),
             ("report", {"hb_rate_s": "x"}, RsuReason.CONFIG),
+            ("report", {"hb_rate_s": -1}, RsuReason.CONFIG),
+            ("report", {"reboot": True}, RsuReason.CONFIG),
             ("upload_log", {}, RsuReason.CONFIG),
         ):
             with pytest.raises(RsuError) as caught:
@@ -478,6 +480,34 @@ async def _reason_of(question: Any) -> RsuReason | None:
     except RsuError as error:
         return error.reason
     return None
+
+
+async def test_an_opening_that_fails_half_way_leaves_nothing_open(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = Tits0117Emulator(clock)
+    await emulator.start()
+    one = Unit(clock, emulator)
+    manage = one.adapter._manage
+
+    async def fails(_: Any) -> None:
+        raise RsuError(RsuReason.QUEUE_FULL, "the broker takes too slowly")
+
+    monkeypatch.setattr(one.adapter, "_manage", fails)
+    assert not await one.adapter.connect()
+    assert emulator.broker is not None
+    await one.until(lambda: emulator.broker and emulator.broker.clients == ("unit-R0000001",))
+    monkeypatch.setattr(one.adapter, "_manage", manage)
+    await one.pass_time(1.0)
+    await one.until(lambda: one.adapter.is_open)
+    assert one.counters.dropped(RsuReason.CONFIG) == 0
+    await one.close()
+
+
+async def test_a_large_report_is_refused_before_it_is_parsed(clock: VirtualClock) -> None:
+    async with unit(clock) as one:
+        one.emulator.send_payload("HB", b"[" * 65_537)
+        await one.until(lambda: one.counters.dropped(RsuReason.TOO_LARGE) == 1)
 
 
 async def test_a_large_payload_is_refused_unread(clock: VirtualClock) -> None:

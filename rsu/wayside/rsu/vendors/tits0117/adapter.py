@@ -36,6 +36,12 @@ _log = logging.getLogger(__name__)
 MISSED_HEARTBEATS = 3
 _WAITING_TRANSFERS = 64
 _TELEMETRY = ("BASEINFO", "RUNNINGINFO", "STATE")
+# Commands that are orders to the unit (MNG), and what may be said with each.
+_ARGUMENTS: dict[str, frozenset[str]] = {
+    "reboot": frozenset({"reboot"}),
+    "report": frozenset({"hb_rate_s", "running_info_rate_s", "log_level"}),
+    "move": frozenset({"address", "address_at_s"}),
+}
 # A unit that goes on registering has not got its orders: they are sent again, but not for each word of it.
 _ORDERS_AGAIN_NS = 10_000_000_000
 
@@ -98,8 +104,8 @@ class Tits0117(Adapter):
             return
         self._approved = True
         if self.state is DeviceState.PENDING_APPROVAL:
+            # Its next word makes it ONLINE: the last one may be long ago.
             self._set_state(DeviceState.CONNECTING)
-            self._heard()
         self._order_soon()
 
     async def configure(self, settings: Mapping[str, Any]) -> None:
@@ -157,9 +163,12 @@ class Tits0117(Adapter):
                 raise RsuError(RsuReason.CONFIG, "a log order needs a url and a protocol", where=name)
             await self._publish("Log", wire.build_log_order(*words))
             return {}
-        if name not in ("reboot", "report", "move"):
+        if name not in _ARGUMENTS:
             raise RsuError(RsuReason.UNSUPPORTED, f"{self.vendor} has no command {name}")
         changes = {"reboot": True} if name == "reboot" else dict(arguments)
+        unknown = changes.keys() - _ARGUMENTS[name]
+        if unknown:
+            raise RsuError(RsuReason.CONFIG, f"{min(unknown)!r} is no argument", where=name)
         try:
             settings = msgspec.convert(
                 msgspec.to_builtins(self._management) | changes, wire.Management, strict=True
@@ -199,10 +208,14 @@ class Tits0117(Adapter):
         if not self._decoding:
             self._decoding = True
             self.tasks.start(self._decode_all(), "decoder")
-        if config.up_id:
-            await share.publish(self._layout.register_now(), b"", qos=config.qos)
-        if self._approved:
-            await self._manage(self._management)
+        try:
+            if config.up_id:
+                await share.publish(self._layout.register_now(), b"", qos=config.qos)
+            if self._approved:
+                await self._manage(self._management)
+        except RsuError:
+            await self._shut()
+            raise
 
     async def _shut(self) -> None:
         share, self._share = self._share, None
@@ -408,7 +421,8 @@ class Tits0117(Adapter):
         elif refusal is not None:
             self._end(delivery, refusal.reason, str(refusal))
         elif transfer.done:
-            self._stored[delivery.slot] = delivery
+            if delivery.key:
+                self._stored[delivery.slot] = delivery
             self._acknowledge(delivery, DeliveryState.ACKED)
 
     async def _take_raw(self, arrived: wire.Arrived, payload: Payload) -> None:

@@ -9,11 +9,10 @@ from msgspec import Meta
 
 from wayside.rsu import AckLevel, Capabilities, DeviceConfig, Port, Positive
 from wayside.rsu.mqtt import BrokerAddress
-from wayside.rsu.vendors.tits0117.wire import KeyCase, Padding, TopicLayout
+from wayside.rsu.vendors.tits0117.wire import KeyCase, Padding, Rate, TopicLayout
 
 DIALECT = "csae53-2020"
 MAX_FRAME_BYTES = 65_535
-Rate = Annotated[int, Meta(ge=0, le=86_400)]
 _DOWN = frozenset({"MAP", "RSI", "RSM", "SPAT"})
 
 

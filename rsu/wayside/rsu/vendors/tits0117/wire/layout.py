@@ -15,6 +15,7 @@ from wayside.rsu.mqtt import Publish
 from wayside.rsu.vendors.tits0117.wire.envelope import ID_BYTES, read_id
 from wayside.rsu.vendors.tits0117.wire.management import read_body, unit_name
 
+MAX_REPORT_BYTES = 65_536
 MESSAGES = ("BSM", "MAP", "RSM", "SPAT", "RSI")
 # Management kinds that carry the unit's name in the body, as spelled with mixed and with upper case.
 MANAGEMENT = ("INFO", "HB", "BaseINFO", "RunningInfo", "CONFIG")
@@ -149,6 +150,9 @@ class TopicLayout(msgspec.Struct, frozen=True, kw_only=True):
             return arrived.name
         if arrived.kind in MESSAGES and self.body == "binary":
             return read_id(message.payload[:ID_BYTES])
+        if len(message.payload) > MAX_REPORT_BYTES:
+            what = f"{arrived.kind} of {len(message.payload)} octets"
+            raise RsuError(RsuReason.TOO_LARGE, what, limit=MAX_REPORT_BYTES)
         return unit_name(read_body(message.payload), self.up_id)
 
     def _join(self, *levels: str) -> str:

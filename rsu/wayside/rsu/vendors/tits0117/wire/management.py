@@ -7,13 +7,15 @@ whatever their case, and written as configured. Source: as `layout`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from wayside.rsu import RsuError, RsuReason
 
 KeyCase = Literal["camel", "lower"]
+Rate = Annotated[int, Meta(ge=0, le=86_400)]
 MAX_TEXT = 256
 MAX_SEQ = 32
 _NAMES = ("rsuesn", "rsusn", "esn", "rsuid")
@@ -29,14 +31,15 @@ class Ack(msgspec.Struct, frozen=True):
 
 
 class Management(msgspec.Struct, frozen=True, kw_only=True):
-    """What a unit is told of how to report. Rates in seconds, 0 off."""
+    """What a unit is told of how to report. Rates in seconds, 0..86 400, 0 off. address: of another server,
+    from address_at_s on (s of UTC)."""
 
-    hb_rate_s: int = 60
-    running_info_rate_s: int = 60
+    hb_rate_s: Rate = 60
+    running_info_rate_s: Rate = 60
     log_level: Literal["DEBUG", "INFO", "WARN", "ERROR", "NOLog"] = "INFO"
     reboot: bool = False
-    address: str = ""
-    address_at_s: int = 0
+    address: Annotated[str, Meta(max_length=MAX_TEXT)] = ""
+    address_at_s: Annotated[int, Meta(ge=0)] = 0
 
 
 def read_json(payload: bytes) -> tuple[Any, int]:
