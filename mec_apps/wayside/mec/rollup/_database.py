@@ -3,13 +3,15 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from wayside.clock import UtcNs
 from wayside.mec.rollup._reasons import RollupError, RollupReason, disk_error
+from wayside.mec.rollup._reserve import Reserve
 from wayside.mec.rollup._settings import OutboxSettings
 from wayside.records import (
     MAX_RECORD_BYTES,
@@ -25,6 +27,10 @@ from wayside.records import (
     encode_record,
 )
 
+T = TypeVar("T")
+
+# Of 4 KiB: the log and what of it the file has yet to take stay within the reserve.
+_CHECKPOINT_PAGES = 500
 _SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -124,12 +130,15 @@ class Database:
         except RollupError:
             self._sql.close()
             raise
+        self._reserve = Reserve(path.with_name(path.name + ".reserve"), settings.reserve_bytes)
+        self._reserve.lay_in()
         self.seq = 0
         self.rows, self.bytes = int(row[0]), int(row[1])
 
     def _prepare(self) -> None:
         self._sql.execute("PRAGMA journal_mode = WAL")
         self._sql.execute("PRAGMA synchronous = FULL")
+        self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         (version,) = self._sql.execute("PRAGMA user_version").fetchone()
         if version == 0:
             self._sql.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
@@ -174,19 +183,16 @@ class Database:
             rows_bytes += sum(len(data) for _, _, data in encoded)
             outcomes.append([i for i, _, _ in encoded])
             events.update(entry.events)
-        self._roll_back()
-        try:
-            self._sql.execute("BEGIN IMMEDIATE")
+
+        def insert() -> tuple[dict[str, int], int, int]:
             self._sql.executemany(
                 "INSERT INTO outbox (boot, seq, class, bytes, body) VALUES (?, ?, ?, ?, ?)", inserts
             )
             self._write_events(events)
-            shed, shed_rows, rows_bytes = self._shed(rows_bytes)
-            self._sql.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise disk_error(error, self._path) from None
-        self.seq, self.bytes = seq, rows_bytes
+            return self._shed(rows_bytes)
+
+        shed, shed_rows, total = self._transaction(insert)
+        self.seq, self.bytes = seq, total
         self.rows += len(inserts) - shed_rows
         return Written(outcomes, shed)
 
@@ -255,20 +261,14 @@ class Database:
 
     def confirm(self, ids: Iterable[RecordId]) -> int:
         """Delete records the centre has; returns how many were there."""
-        try:
-            self._sql.execute("BEGIN IMMEDIATE")
-            removed = self._remove(ids)
-            self._sql.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise disk_error(error, self._path) from None
-        return self._forget(removed)
+        ids = list(ids)
+        return self._forget(self._transaction(lambda: self._remove(ids), may_spend=True))
 
     def set_aside(self, refused: Iterable[tuple[RecordId, str, str]], now: UtcNs) -> int:
         """Move records that the centre refuses (id, reason, detail) out of the way; how many were there."""
         refused = list(refused)
-        try:
-            self._sql.execute("BEGIN IMMEDIATE")
+
+        def move() -> list[int]:
             for record_id, reason, detail in refused:
                 self._sql.execute(
                     "INSERT INTO refused (boot, seq, reason, detail, utc_ns, body)"
@@ -280,11 +280,24 @@ class Database:
                 "DELETE FROM refused WHERE row <= (SELECT max(row) FROM refused) - ?",
                 (self._settings.refused_records,),
             )
+            return removed
+
+        return self._forget(self._transaction(move, may_spend=True))
+
+    def _transaction(self, work: Callable[[], T], *, may_spend: bool = False) -> T:
+        """Run statements in one transaction. may_spend: the reserve, on a full disk, as it makes room."""
+        self._roll_back()
+        try:
+            self._sql.execute("BEGIN IMMEDIATE")
+            outcome = work()
             self._sql.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
-            raise disk_error(error, self._path) from None
-        return self._forget(removed)
+            failure = disk_error(error, self._path)
+            if may_spend and failure.reason is RollupReason.DISK_FULL and self._reserve.spend():
+                return self._transaction(work)
+            raise failure from None
+        return outcome
 
     def _remove(self, ids: Iterable[RecordId]) -> list[int]:
         sizes: list[int] = []
@@ -300,6 +313,8 @@ class Database:
     def _forget(self, sizes: list[int]) -> int:
         self.rows -= len(sizes)
         self.bytes -= sum(sizes)
+        if not self.rows:
+            self._reserve.lay_in()
         return len(sizes)
 
     def refused(self) -> list[tuple[int, int, str, str]]:

@@ -16,7 +16,8 @@ class OutboxSettings(msgspec.Struct, frozen=True):
 
     cap_bytes: of all records on disk. held_records: that wait in memory while the disk refuses. group:
     appends committed by one transaction. busy_s: wait for another process's lock. retry_s: between attempts
-    to commit what waits. refused_records: kept aside for a person to look at.
+    to commit what waits. refused_records: kept aside for a person to look at. reserve_bytes: of the disk,
+    kept for deleting when it is full.
     """
 
     cap_bytes: PositiveInt = 256 * 1024 * 1024
@@ -25,6 +26,7 @@ class OutboxSettings(msgspec.Struct, frozen=True):
     busy_s: PositiveFloat = 1.0
     retry_s: PositiveFloat = 1.0
     refused_records: PositiveInt = 1_000
+    reserve_bytes: PositiveInt = 4_194_304
 
 
 class LedgerSettings(msgspec.Struct, frozen=True):
