@@ -97,9 +97,15 @@ def test_a_map_says_its_intersection_and_stays_the_same_until_it_changes(scene: 
         assert IntersectionId(int(one.key[-1]), 12) in {node.id for node in message.intersections}
 
 
-def test_neighbours_are_told_by_where_their_lanes_meet() -> None:
+def test_neighbours_are_told_by_where_their_approaches_point() -> None:
     one, two, three = (IntersectionId(n, 12) for n in (1, 2, 3))
     assert find_neighbours(ROAD) == {(one, 2): two, (two, 1): one, (two, 2): three, (three, 1): two}
+    apart = RoadMap(0, (crossing(1, 0.0), crossing(2, 1_600.0)))
+    assert find_neighbours(apart) == {}
+    aside = msgspec.structs.replace(
+        crossing(2, 200.0), reference=Position(100.0 / DEGREE_M, 200.0 / DEGREE_M)
+    )
+    assert find_neighbours(RoadMap(0, (crossing(1, 0.0), aside))) == {}
     lost = [part for dialect in maps_lost(ROAD) for part in dialect]
     assert not [part for part in lost if part.startswith("neighbour of 12-2")]
     assert [part for part in lost if part.startswith("neighbour of 12-1")]
