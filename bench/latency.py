@@ -347,25 +347,28 @@ async def run_sensors(site_file: Path, udp_port: int, ws_port: int, count: int, 
 
 
 class Watched:
-    """A process as the system sees it: resident memory over time, and how long it had and wanted a core."""
+    """The edge's processes as the system sees them: resident memory over time, and how long each had and
+    wanted a core. A process that is started anew in between is not followed."""
 
-    def __init__(self, pid: int) -> None:
-        self._proc = Path(f"/proc/{pid}")
+    def __init__(self, supervisor: int) -> None:
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        self._procs = {_name(pid): Path(f"/proc/{pid}") for pid in (str(supervisor), *children)}
         self._page_mb = os.sysconf("SC_PAGE_SIZE") / 1e6
         self._memory: list[tuple[float, float]] = []
-        self._cores: list[tuple[float, int, int]] = []
+        self._cores: dict[str, list[tuple[float, int, int]]] = {name: [] for name in self._procs}
 
     def sample(self) -> None:
-        """Note it now; nothing where the system does not tell or the process is gone."""
+        """Note them now; nothing where the system does not tell or one is gone."""
         now = time.monotonic()
         with contextlib.suppress(OSError):
-            pages = int((self._proc / "statm").read_text().split()[1])
-            self._memory.append((now, pages * self._page_mb))
-            ran, waited, _ = (self._proc / "schedstat").read_text().split()
-            self._cores.append((now, int(ran), int(waited)))
+            pages = [int((proc / "statm").read_text().split()[1]) for proc in self._procs.values()]
+            self._memory.append((now, sum(pages) * self._page_mb))
+            for name, proc in self._procs.items():
+                ran, waited, _ = (proc / "schedstat").read_text().split()
+                self._cores[name].append((now, int(ran), int(waited)))
 
     def memory(self) -> dict[str, float]:
-        """First and last, and the slope over the second half of the run, MB a minute."""
+        """Of all together: first and last, and the slope over the second half of the run, MB a minute."""
         if len(self._memory) < 4:
             return {}
         half = self._memory[len(self._memory) // 2 :]
@@ -376,16 +379,26 @@ class Watched:
             "slope_mb_per_min": round(slope * 60.0, 3),
         }
 
-    def cores(self) -> dict[str, float]:
-        """Shares of the run in which its loop's thread ran, and in which it could have but had no core."""
-        if len(self._cores) < 2:
-            return {}
-        (begun, ran, waited), (ended, ran_then, waited_then) = self._cores[0], self._cores[-1]
-        wall_ns = (ended - begun) * 1e9
-        return {
-            "ran": round((ran_then - ran) / wall_ns, 3),
-            "waited": round((waited_then - waited) / wall_ns, 3),
-        }
+    def cores(self) -> dict[str, dict[str, float]]:
+        """Of each process, the shares of the run in which its loop's thread ran, and in which it could have
+        but had no core."""
+        out = {}
+        for name, seen in self._cores.items():
+            if len(seen) < 2:
+                return {}
+            (begun, ran, waited), (ended, ran_then, waited_then) = seen[0], seen[-1]
+            wall_ns = (ended - begun) * 1e9
+            out[name] = {
+                "ran": round((ran_then - ran) / wall_ns, 3),
+                "waited": round((waited_then - waited) / wall_ns, 3),
+            }
+        return out
+
+
+def _name(pid: str) -> str:
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    module = "wayside.mec.service.process"
+    return words[words.index(module) + 1] if module in words else "supervisor"
 
 
 def child(*words: str, role: bool = True) -> subprocess.Popen[str]:
@@ -463,7 +476,7 @@ def figures_of(
             s: msgspec.to_builtins(v.summary()) for s, v in stages.items() if s not in ("total", "by_time")
         },
         "timer_lateness": late,
-        "steady": cores.get("waited", 0.0) <= STEADY,
+        "steady": max((c["waited"] for name, c in cores.items() if name != "side"), default=0.0) <= STEADY,
         "confirmation": said["latency"]["confirmation"],
         "reorder": {"waits_ms": 0.0, "replayed": said["counts"].get("fusion_replayed", {}).get("", 0)},
         "above_lateness_ms": round(total.p99_ms - late["vehicles"]["p99_ms"], 3),
@@ -493,7 +506,9 @@ def show(number: int, run: dict[str, Any]) -> None:
     for name, values in named:
         print(f"  {name:14}{values['p50_ms']:8.2f}{values['p99_ms']:8.2f}{values['max_ms']:8.2f}")
     print(f"  re-order: scans are used at once (0 ms), {run['reorder']['replayed']} replayed")
-    print(f"  edge: {run['edge']['steps']} steps, core {run['edge']['cores']}, {run['edge']['memory']}")
+    print(f"  edge: {run['edge']['steps']} steps, {run['edge']['memory']}")
+    for name, shares in run["edge"]["cores"].items():
+        print(f"  {name:14}{shares['ran']:8.3f} ran {shares['waited']:8.3f} waited for a core")
     print(f"  edge dropped: {run['edge']['dropped']}")
     word = "" if run["steady"] else "  unsteady: others had the cores"
     print(f"  p99 less timer p99: {run['above_lateness_ms']:.2f} ms (goal {GOAL_MS:g}){word}", flush=True)

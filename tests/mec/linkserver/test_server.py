@@ -404,3 +404,23 @@ async def test_tls(
 
     await edge.until(cut_while_more_is_sent)
     assert edge.server.sessions() == []
+
+
+async def test_while_it_holds_nothing_is_read_and_nothing_is_lost(
+    make_edge: MakeEdge, make_vehicle: MakeVehicle
+) -> None:
+    edge = await make_edge(LinkRules(keepalive_s=0.05))
+    vehicle = await make_vehicle(edge)
+    edge.server.hold(True)
+    edge.server.hold(True)
+    late = await make_vehicle(edge, None)
+    for n in range(3):
+        await vehicle.send(FrameKind.MESSAGE, bytes([n]))
+    await asyncio.sleep(0.3)
+    edge.server.sweep(edge.server.clock.mono())
+    assert edge.messages == [] and len(edge.server.sessions()) == 1
+    edge.server.hold(False)
+    await edge.until(lambda: len(edge.messages) == 3)
+    assert [body for _, body in edge.messages] == [b"\x00", b"\x01", b"\x02"]
+    await late.hello(Hello("v2", DIALECT))
+    assert edge.server.known == 2

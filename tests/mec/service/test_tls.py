@@ -64,7 +64,7 @@ async def test_vehicles_connect_by_wss_and_check_the_certificate(folder: Path) -
             assert obu.status().site == "haihe-tls"
         async with ObuClient([server], vehicle_id="bus-13", token="s3cret") as doubting:
             with pytest.raises(ObuError, match="certificate"):
-                await doubting.connected(1.0)
+                await doubting.connected(3.0)
         async with ObuClient([f"ws://127.0.0.1:{port}/"], vehicle_id="bus-14", token="s3cret") as plain:
             with pytest.raises(ObuError):
                 await plain.connected(0.5)
