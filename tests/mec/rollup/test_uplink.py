@@ -12,6 +12,7 @@ from wayside.clock import SystemClock, VirtualClock
 from wayside.mec.rollup import HttpUplink, Outbox, RollupReason, UplinkSettings, UplinkState
 from wayside.observe import Counters
 from wayside.records import (
+    INSTANCE_HEADER,
     MAX_ANSWER_BYTES,
     IngestAnswer,
     LiveView,
@@ -108,6 +109,7 @@ async def test_pages_leave_in_order_with_the_token(tmp_path: Path, summary: Summ
         ids = await edge.send([summary(n) for n in range(8)])
         assert edge.centre.stored == ids and len(edge.centre.requests) == 3
         assert edge.centre.requests[0].headers["authorization"] == "Bearer geheim"
+        assert edge.centre.requests[0].headers[INSTANCE_HEADER] == edge.outbox.instance
         assert edge.uplink.state is UplinkState.CONNECTED
         assert edge.counters.value("uplink_records") == 8
         assert "geheim" not in repr(UplinkSettings("http://x", "geheim"))
@@ -166,6 +168,22 @@ async def test_a_centre_that_refuses_is_told_once_and_so_is_its_return(
         await edge.send([summary(1)])
     (refused, taken) = [line for line in caplog.messages if "the centre takes" in line]
     assert "401" in refused and "geheim" not in refused and taken == "the centre takes records"
+
+
+@pytest.mark.drops(RollupReason.SITE_TAKEN)
+async def test_a_site_that_is_another_edges_is_told_and_its_records_stay(
+    edge: Edge, summary: Summary, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    edge.centre.script = [httpx.Response(409)] * 200
+    await edge.outbox.append([(SITE, summary(1))])
+    await until(lambda: edge.uplink.state is UplinkState.SITE_TAKEN)
+    await until(lambda: edge.counters.dropped(RollupReason.SITE_TAKEN) > 3)
+    assert edge.outbox.state.rows == 1 and not edge.centre.stored
+    (line,) = [line for line in caplog.messages if "knows" in line]
+    assert SITE in line and "release" in line
+    edge.centre.script = []
+    assert await edge.uplink.drain(5.0)
+    assert edge.uplink.state is UplinkState.CONNECTED
 
 
 @pytest.mark.drops(RollupReason.REFUSED)
