@@ -12,7 +12,10 @@ from wayside.mec.rollup import Stored
 from wayside.records import Body, LiveRsu, LiveView, RecordId
 from wayside.rsu import Envelope
 
-_Page = Annotated[int, Meta(ge=1, le=1_000)]
+# Largest page of records that may be asked for at a time; well within a frame.
+PAGE_RECORDS = 1_000
+PAGE_BYTES = 2_097_152
+_Page = Annotated[int, Meta(ge=1, le=PAGE_RECORDS)]
 
 
 # side → core
@@ -50,7 +53,7 @@ class PageWanted(msgspec.Struct, frozen=True, tag="page", array_like=True):
 
     number: int
     limit: _Page
-    max_bytes: Annotated[int, Meta(ge=1, le=2_097_152)]
+    max_bytes: Annotated[int, Meta(ge=1, le=PAGE_BYTES)]
 
 
 class Confirmed(msgspec.Struct, frozen=True, tag="confirm", array_like=True):

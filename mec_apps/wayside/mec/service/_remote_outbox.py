@@ -8,7 +8,16 @@ from typing import TypeVar
 import msgspec
 
 from wayside.mec.ports import Port
-from wayside.mec.ports.side import Confirmed, OutboxIs, PageIs, PageWanted, SetAside, Settled
+from wayside.mec.ports.side import (
+    PAGE_BYTES,
+    PAGE_RECORDS,
+    Confirmed,
+    OutboxIs,
+    PageIs,
+    PageWanted,
+    SetAside,
+    Settled,
+)
 from wayside.mec.rollup import RollupError, RollupReason, Stored
 from wayside.records import RecordId
 
@@ -64,8 +73,9 @@ class RemoteOutbox:
         await self._until(lambda: self._state is not None)
 
     async def page(self, limit: int, max_bytes: int = 1_048_576) -> list[Stored]:
-        """Oldest records in order. Raises RollupError DISK_FAILED."""
-        answer = await self._ask(lambda number: PageWanted(number, limit, max_bytes), PageIs)
+        """Oldest records in order, never more than a port carries. Raises RollupError DISK_FAILED."""
+        records, octets = min(limit, PAGE_RECORDS), min(max_bytes, PAGE_BYTES)
+        answer = await self._ask(lambda number: PageWanted(number, records, octets), PageIs)
         return list(answer.page)
 
     async def confirm(self, ids: Iterable[RecordId]) -> int:
