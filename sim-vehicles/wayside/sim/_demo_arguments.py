@@ -9,6 +9,13 @@ OUT = Path("var/demo")
 DASHBOARD_PORT = 8080
 
 
+def _vehicles(text: str) -> int:
+    number = int(text)
+    if not 30 <= number <= 300:
+        raise argparse.ArgumentTypeError("30 to 300")
+    return number
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the demo's arguments."""
     parser.add_argument("--duration", type=float, metavar="S", help="end after S seconds (default: Ctrl-C)")
@@ -23,6 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--any-ports", action="store_true", help="let the system choose all other ports too, as tests do"
+    )
+    parser.add_argument(
+        "--vehicles",
+        type=_vehicles,
+        metavar="N",
+        help="about so many on the link at once, 30 to 300 (default: what two cores carry; corridor only)",
+    )
+    parser.add_argument(
+        "--kafka", metavar="HOST:PORT", help="edge and centre meet by this Kafka (default: by HTTP)"
     )
     parser.add_argument(
         "--own-broker", action="store_true", help="the project's own MQTT broker, also where mosquitto is"

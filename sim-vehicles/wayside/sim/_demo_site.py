@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,18 +111,14 @@ def choose_ports(source: Path, *, any_free: bool) -> Ports:
 
 
 def write_site(
-    source: Path,
-    target: Path,
-    ports: Ports,
-    centre_url: str,
-    *,
-    uplink: Mapping[str, Any] | None = None,
+    source: Path, target: Path, ports: Ports, centre_url: str, *, kafka: str = "", site_id: str = ""
 ) -> None:
     """Write the site file of one run: the source with these ports, this centre, and files by absolute path.
 
-    uplink: the whole `uplink:` instead of the centre's address.
+    kafka: `host:port` by which the centre is reached instead. site_id: instead of the source's.
     """
     site = read_site(source)
+    site["id"] = site_id or site["id"]
     for name, port in ports.listen.items():
         site["listen"][name] = f"127.0.0.1:{port}"
     for entry in site["maps"]:
@@ -135,9 +130,14 @@ def write_site(
         else:
             own = ports.units[rsu["id"]]
             config["port"], config["uplink_ports"] = own.down, {"any": own.up}
-    if uplink is None:
-        site["uplink"]["url"] = centre_url
-    else:
-        site["uplink"] = dict(uplink)
+    site["uplink"] = {"kafka": {"servers": [kafka]}} if kafka else {**site["uplink"], "url": centre_url}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(yaml.safe_dump(site, allow_unicode=True, sort_keys=False), "utf-8")
+
+
+def write_centre(target: Path, kafka: str, group: str) -> None:
+    """Write the centre's configuration for a run whose edge reaches it by Kafka: a single broker will do.
+    group: of the consumers, one for each run, so that nothing of another is taken for read."""
+    values = {"kafka": {"servers": [kafka], "group": group, "replication": 1}}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")

@@ -106,7 +106,7 @@ def run_lockstep(
     """
     on = road_of(road) if isinstance(road, str) else road
     end_s = on.usual_s(scenario) if duration_s is None else duration_s
-    simulated = on.play(seed, True) if scenario == PLAY else on.single(scenario, seed)
+    simulated = on.play(seed, True, None) if scenario == PLAY else on.single(scenario, seed)
     try:
         edge = VirtualEdge(simulated, site or load_site(on.site_file), seed) if warnings else None
         return _run(on, scenario, seed, simulated, edge, end_s)

@@ -18,7 +18,8 @@ class Road(NamedTuple):
 
     scenarios: names of its scripted conflicts. single: a run of one of them, or of clean traffic, for a seed.
     usual_s: how long such a run lasts. play: all conflicts one after the other for a seed, with or without
-    measuring pairs. warm_s: after so long the road is filled; the first conflict of `play` comes then.
+    measuring pairs, with about so many vehicles linked (None: the road's own number). warm_s: after so long
+    the road is filled; the first conflict of `play` comes then.
     """
 
     name: str
@@ -26,7 +27,7 @@ class Road(NamedTuple):
     scenarios: tuple[str, ...]
     single: Callable[[str, int], SimulatedRoad]
     usual_s: Callable[[str], float]
-    play: Callable[[int, bool], SimulatedRoad]
+    play: Callable[[int, bool, int | None], SimulatedRoad]
     warm_s: float
 
 
@@ -41,7 +42,7 @@ def _crossing() -> Road:
         scenarios=tuple(s.value for s in Scenario if s is not Scenario.CLEAN),
         single=lambda scenario, seed: single(Scenario(scenario), seed),
         usual_s=lambda scenario: usual_duration_s(Scenario(scenario)),
-        play=lambda seed, measure: play(seed, measure=measure),
+        play=lambda seed, measure, linked: play(seed, measure=measure),
         warm_s=WARM_S,
     )
 
@@ -51,14 +52,15 @@ def _corridor() -> Road:
     from wayside.sim.corridor._runs import PLAY_DEMAND, WARM_S, scenes
     from wayside.sim.corridor._scenes import begin_for
 
-    def play(seed: int, measure: bool) -> SimulatedRoad:
+    def play(seed: int, measure: bool, linked: int | None) -> SimulatedRoad:
+        present = PLAY_DEMAND.present if linked is None else linked / PLAY_DEMAND.connected
         first, second = itertools.islice(scenes(seed), 2)
         # The signals suit the second conflict when the first is over and the road has settled.
         begin_s = begin_for(second, WARM_S + first.duration_s + _SETTLED_S)
         return CorridorSimulation(
             seed=seed,
             scenes=scenes(seed),
-            demand=PLAY_DEMAND,
+            demand=PLAY_DEMAND._replace(present=present),
             begin_s=begin_s,
             first_scene_s=WARM_S + 1.0,
             measure=measure,

@@ -22,7 +22,7 @@ from wayside.sim._broker import RunBroker
 from wayside.sim._children import Child, ChildError, free_port
 from wayside.sim._demo_arguments import add_arguments
 from wayside.sim._demo_report import Ended, demo_report
-from wayside.sim._demo_site import Ports, choose_ports, write_site
+from wayside.sim._demo_site import Ports, choose_ports, read_site, write_centre, write_site
 from wayside.sim._figures import CentreFigures, EdgeFigures, edge_figures, settled
 from wayside.sim._lockstep import LockstepResult, comparison_of
 from wayside.sim._processes import TreeWatch
@@ -50,6 +50,9 @@ class _Demo:
         self._args = args
         self._road = road_of(args.road)
         self._source: Path = args.site or self._road.site_file
+        # What an earlier run has left in Kafka belongs to another site.
+        name = f"{read_site(self._source)['id']}-{secrets.token_hex(3)}"
+        self._site_id = name if args.kafka else ""
         self._clock = SystemClock()
         self._run = Path(args.out) / "run"
         self._stop = asyncio.Event()
@@ -79,7 +82,7 @@ class _Demo:
         url = await self._start_centre()
         ports = choose_ports(self._source, any_free=args.any_ports)
         site_file = self._run / "site.yaml"
-        write_site(self._source, site_file, ports, url)
+        write_site(self._source, site_file, ports, url, kafka=self._args.kafka or "", site_id=self._site_id)
         broker = await self._start_broker(ports)
         try:
             ended = await self._perform(site_file, ports, url)
@@ -108,7 +111,7 @@ class _Demo:
         token_file.write_text(f"{link_token}\n", "utf-8")
         _say("filling the road, starting the edge …")
         stage = Stage(
-            self._road.play(self._args.seed, False),
+            self._road.play(self._args.seed, False, self._args.vehicles),
             load_site(site_file),
             warm_s=self._road.warm_s,
             ports=ports,
@@ -159,6 +162,10 @@ class _Demo:
         if port != wanted:
             _say(f"port {wanted} is taken: the live map is on {port}")
         words = ["cloud", "--port", str(port), "--data", str(self._run / "centre"), "--json"]
+        if self._args.kafka:
+            config = self._run / "centre.yaml"
+            write_centre(config, self._args.kafka, f"demo-{self._site_id}")
+            words += ["--config", str(config)]
         centre = Child("centre", words, self._run / "centre.log")
         self._children.append(centre)
         await centre.start()
