@@ -38,7 +38,7 @@ def test_a_sign_is_shown_from_its_approach_to_its_place(scene: Any) -> None:
         "code": 242,
         "text": "Schule",
         "itis": "1",
-        "distance_m": 67.7,
+        "distance_m": 68.0,
     }
     assert (advice.x_m, advice.y_m, advice.trace_id) == (5.0, 6.0, "trace")
 

@@ -26,6 +26,9 @@ _SHOWN_TO = frozenset(
 _TEXT = 128
 
 
+Values = dict[str, float | int | str | bool]
+
+
 class IvsParameters(Parameters, frozen=True):
     """Parameters of the in-vehicle signage."""
 
@@ -51,10 +54,11 @@ class _Ahead(NamedTuple):
 
 
 class _Shown(NamedTuple):
-    """A sign as a vehicle was last shown it."""
+    """A sign as a vehicle was last shown it. base: what the sign said then."""
 
     report: AdviceReport
     seen: MonoNs
+    base: Values
 
 
 class Ivs:
@@ -69,7 +73,7 @@ class Ivs:
         self.parameters = parameters or IvsParameters()
         self._ways: Ways | None = None
         self._signs: tuple[StandingSign, ...] = ()
-        self._values: dict[str, dict[str, float | int | str | bool]] = {}
+        self._values: dict[str, Values] = {}
         self._ahead: dict[LaneKey, tuple[_Ahead, ...]] = {}
         self._inside: dict[Way, tuple[_Ahead, ...]] = {}
         self._shown: dict[int, dict[str, _Shown]] = {}
@@ -132,7 +136,9 @@ class Ivs:
             nearest = sorted(near.items(), key=lambda item: (item[1][1], item[0]))
             near = dict(nearest[: p.most_signs])
         now = {
-            sign_id: _Shown(self._report(view, sign, distance_m), world.mono)
+            sign_id: _Shown(
+                self._report(view, sign, distance_m, before.get(sign_id)), world.mono, self._values[sign_id]
+            )
             for sign_id, (sign, distance_m) in near.items()
         }
         if not fits or view.lane is None:
@@ -166,8 +172,15 @@ class Ivs:
                 found[sign_id] = sign, distance_m
         return found
 
-    def _report(self, view: TrackView, sign: StandingSign, distance_m: float) -> AdviceReport:
+    def _report(
+        self, view: TrackView, sign: StandingSign, distance_m: float, before: _Shown | None
+    ) -> AdviceReport:
+        """What a vehicle is shown of a sign; the report before as long as it says the same, to the metre."""
         sign_id = sign.post.sign_id
+        values = self._values[sign_id]
+        whole_m = float(round(distance_m))
+        if before is not None and before.base is values and before.report.values["distance_m"] == whole_m:
+            return before.report
         return AdviceReport(
             app=self.name,
             kind=AdviceKind.IN_VEHICLE_SIGN,
@@ -175,7 +188,7 @@ class Ivs:
             x_m=sign.x_m,
             y_m=sign.y_m,
             ttl_ms=self.parameters.ttl_ms,
-            values=self._values[sign_id] | {"distance_m": round(distance_m, 1)},
+            values=values | {"distance_m": whole_m},
             lane=sign.stretches[0].lane,
             subject=sign_id,
             prompt=("code", "text", "itis", "speed_limit_mps"),
@@ -183,9 +196,9 @@ class Ivs:
         )
 
 
-def _values(post: SignPost) -> dict[str, float | int | str | bool]:
+def _values(post: SignPost) -> Values:
     """What a sign says, without the distance."""
-    values: dict[str, float | int | str | bool] = {"sign": post.sign_id, "source": post.source.value}
+    values: Values = {"sign": post.sign_id, "source": post.source.value}
     if post.code is not None:
         values["code"] = post.code
     if post.text:

@@ -45,6 +45,7 @@ class TjwParameters(Parameters, frozen=True):
     bus_s: Annotated[float, stated("s", "time that a bus may stand at the head", "own")] = 60.0
     jam_s: Annotated[float, stated("s", "time without an excuse that makes a queue a jam", "own")] = 30.0
     window_s: Annotated[float, stated("s", "time in a queue that no signal explains", "AIR")] = 300.0
+    look_s: Annotated[float, stated("s", "time between two looks at the queues", "own")] = 0.2
     output_s: Annotated[float, stated("s", "time between new figures of a jam", "AIR")] = 60.0
     impact_m: Annotated[float, stated("m", "least distance before the jam that is warned", "AIR")] = 100.0
     confirm_need: Annotated[int, stated("", "frames that raise, of confirm_of", "own", 1, 16)] = 3
@@ -98,7 +99,8 @@ class Tjw:
     """Jams: queues of standing vehicles that no red light, no starting queue and no bus stop explains.
 
     State: for each queued vehicle since when it queues, its last stop and its last excuse; for each signal
-    group since when it is green; for each carriageway with such a queue a latch and its last report.
+    group since when it is green; for each carriageway with such a queue a latch and its last report; what the
+    last look said, which stands for `look_s`.
     """
 
     name = "tjw"
@@ -111,6 +113,8 @@ class Tjw:
         self._green_since: dict[SignalKey, MonoNs] = {}
         self._jams: dict[LaneKey, _Jam] = {}
         self._silent: Counter[str] = Counter()
+        self._looked: MonoNs | None = None
+        self._said: Sequence[HazardReport] = ()
 
     def silent_because(self, world: World) -> dict[str, int]:
         """Queues of the last step by reason: red_light, signal_unknown, yields, starting, bus, junction,
@@ -119,21 +123,28 @@ class Tjw:
 
     def step(self, world: World) -> Sequence[HazardReport]:
         """One report for each carriageway with a jam."""
-        self._silent.clear()
         if self._ways is None or self._ways.geometry is not world.geometry:
             self._ways = Ways(world.geometry)
             self._roads = carriageways(world.geometry)
             self._jams.clear()
+            self._looked = None
+        if self._looked is not None and world.mono - self._looked < self.parameters.look_s * 1e9:
+            return self._said
+        self._looked, self._said = world.mono, self._look(world, self._ways)
+        return self._said
+
+    def _look(self, world: World, ways: Ways) -> list[HazardReport]:
+        self._silent.clear()
         self._watch_lights(world)
         found: dict[LaneKey, list[_Found]] = {}
         queued = self._queued(world)
         if len(queued) >= self.parameters.least_vehicles:
             for queue in self._queues(queued):
                 lane = next((view.lane for view in queue.views if view.lane is not None), None)
-                one = self._judge(world, self._ways, queue)
+                one = self._judge(world, ways, queue)
                 if one is not None and lane is not None:
                     found.setdefault(self._roads.get(lane, lane), []).append(one)
-        return self._reports(world, self._ways, found)
+        return self._reports(world, ways, found)
 
     def _watch_lights(self, world: World) -> None:
         lights = world.signals.items()

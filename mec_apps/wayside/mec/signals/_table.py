@@ -32,6 +32,7 @@ class SignalTable:
 
     def __init__(self, states: dict[SignalKey, SignalNow], stale: frozenset[SignalKey] = frozenset()) -> None:
         self._states = states
+        self._sorted: list[tuple[SignalKey, SignalNow]] | None = None
         self.stale = stale
 
     def get(self, key: SignalKey) -> SignalNow | None:
@@ -40,4 +41,6 @@ class SignalTable:
 
     def items(self) -> list[tuple[SignalKey, SignalNow]]:
         """All groups with a fresh state."""
-        return sorted(self._states.items())
+        if self._sorted is None:
+            self._sorted = sorted(self._states.items())
+        return self._sorted
