@@ -347,8 +347,8 @@ async def test_drops_and_latency_are_drawn_and_stand_in_tables(
             assert "fusion" in tables[0] and "timer lateness" in tables[0]
             assert "late" in tables[1] and "undecodable" in tables[1]
             await shot(page, "performance")
-            await page.get_by_role("button", name="15 minutes").click()
-            await page.wait_for_function("() => location.search.includes('minutes=15')")
+            await page.get_by_role("button", name="1 hour").click()
+            await page.wait_for_function("() => location.search.includes('minutes=60')")
             await page.get_by_role("button", name="Median").click()
             await page.wait_for_function("() => location.search.includes('measure=p50_ms')")
             assert complaints == []

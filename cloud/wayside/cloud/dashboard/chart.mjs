@@ -9,16 +9,18 @@ const COLOURS = ["#3987e5", "#e69f00", "#16a085", "#d55e9c", "#8a63d2", "#c0563a
 const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [14, 4], [1, 4], [5, 2, 1, 2], [3, 6]];
 export const MOST_LINES = COLOURS.length;
 
-// Steps without a window between two that have one are no gap; more of them in a row are.
-const BRIDGED = 4;
+// Edges tell a window every so often: steps without one between two that have one are no gap, a longer silence is.
+const BRIDGED_S = 90;
+const BRIDGED_STEPS = 2;
 
 /** The values with short runs of nothing bridged; uPlot joins over `undefined` and breaks at null. */
-export function bridged(values) {
+export function bridged(values, at) {
   const out = [...values];
   let since = null;
   out.forEach((value, n) => {
     if (value === null) return;
-    if (since !== null && n - since - 1 <= BRIDGED) out.fill(undefined, since + 1, n);
+    const near = since !== null && (n - since <= BRIDGED_STEPS || at[n] - at[since] <= BRIDGED_S);
+    if (near) out.fill(undefined, since + 1, n);
     since = n;
   });
   return out;
@@ -79,7 +81,7 @@ export class Chart extends Component {
     const { at, lines, unit, height = 220 } = this.props;
     this.drawn = this.#keyOf(this.props);
     this.plot?.destroy();
-    this.plot = new uPlot(optionsOf({ lines, unit, width: this.node.clientWidth, height }), [at, ...lines.map((line) => bridged(line.values))], this.node);
+    this.plot = new uPlot(optionsOf({ lines, unit, width: this.node.clientWidth, height }), [at, ...lines.map((line) => bridged(line.values, at))], this.node);
   }
 
   render({ label }) {

@@ -6,12 +6,14 @@ import { milliseconds } from "./timeline.mjs";
 import { html, Nothing, stageName, STAGES } from "./view.mjs";
 import { language, named, t } from "./text.mjs";
 
-const SPANS = [["15", "15"], ["60", "60"], ["360", "360"], ["1440", "1440"], ["10080", "10080"]];
+// Minutes.
+const SPANS = ["15", "60", "360", "1440", "10080"];
+const SPAN = "15";
 const MEASURES = ["p50_ms", "p99_ms", "max_ms"];
 const FLOOR = "timer_lateness";
 
 export async function load({ site, filters }) {
-  const minutes = filters.minutes ?? "60";
+  const minutes = filters.minutes ?? SPAN;
   const [series, stats] = await Promise.all([get("/api/series", { site, minutes, steps: 120 }), get("/api/stats")]);
   return series && { series, dropped: stats?.dropped ?? {} };
 }
@@ -26,11 +28,11 @@ export function dropRows(dropped) {
 }
 
 export function Performance({ data, route, act, theme }) {
-  const minutes = route.filters.minutes ?? "60";
+  const minutes = route.filters.minutes ?? SPAN;
   return html`
     <h1>${t("page.performance")}</h1>
     <div class="chips" role="group" aria-label=${t("span")}>
-      ${SPANS.map(([value, name]) => html`<button type="button" aria-pressed=${minutes === value} onClick=${() => act.filter({ minutes: value })}>${t(`span.${name}`)}</button>`)}
+      ${SPANS.map((name) => html`<button type="button" aria-pressed=${minutes === name} onClick=${() => act.filter({ minutes: name })}>${t(`span.${name}`)}</button>`)}
     </div>
     ${data ? html`<${Figures} data=${data} route=${route} act=${act} theme=${theme} />` : html`<${Nothing} loaded=${data} text="" />`}`;
 }
