@@ -96,9 +96,10 @@ def time_to_collision(a: Motion, b: Motion) -> float:
     rb = 0.5 * math.hypot(b.length_m, b.width_m)
     apart = np.hypot(a.poses[:, 0] - b.poses[:, 0], a.poses[:, 1] - b.poses[:, 1])
     near = apart <= ra + rb + (a.speed_mps + b.speed_mps) * STEP_S
+    at_a, at_b = a.poses.tolist(), b.poses.tolist()
     for k in np.flatnonzero(near[:-1]).tolist():
-        p, q = a.box(k), b.box(k)
-        met = overlap_interval(p, _velocity(a, k), q, _velocity(b, k), STEP_S)
+        p, q = _box(a, at_a[k]), _box(b, at_b[k])
+        met = overlap_interval(p, _velocity(at_a, k), q, _velocity(at_b, k), STEP_S)
         if met is not None:
             return float(TIMES_S[k]) + met[0]
     return math.inf
@@ -125,6 +126,7 @@ class ConflictMeter:
         self.pairs: dict[tuple[int, int], PairMeasure] = {}
         self._left: dict[int, _Trace] = {}
         self._cells: dict[int, tuple[Box, set[int]]] = {}
+        self._pruned_s = 0.0
 
     def observe(self, now_s: float, motions: Sequence[Motion]) -> None:
         """Take in all participants at one instant."""
@@ -163,7 +165,8 @@ class ConflictMeter:
                     pair = self._pair(motion.id, before.id)
                     pair.min_pet_s = min(pair.min_pet_s, now_s - before.at_s)
         self._left.update(entered)
-        if len(self._left) > 20_000:
+        if now_s - self._pruned_s > PET_KEPT_S:
+            self._pruned_s = now_s
             self._left = {k: v for k, v in self._left.items() if now_s - v.at_s <= PET_KEPT_S}
             self._cells = {m.id: self._cells[m.id] for m in motions}
 
@@ -175,9 +178,14 @@ class ConflictMeter:
         return last[1]
 
 
-def _velocity(motion: Motion, k: int) -> tuple[float, float]:
-    dx, dy = (motion.poses[k + 1, :2] - motion.poses[k, :2]) / STEP_S
-    return float(dx), float(dy)
+def _box(motion: Motion, pose: list[float]) -> Box:
+    x_m, y_m, yaw_rad = pose
+    return Box(x_m, y_m, yaw_rad, motion.length_m, motion.width_m)
+
+
+def _velocity(poses: list[list[float]], k: int) -> tuple[float, float]:
+    (x0, y0, _), (x1, y1, _) = poses[k], poses[k + 1]
+    return (x1 - x0) / STEP_S, (y1 - y0) / STEP_S
 
 
 def _near_pairs(motions: Sequence[Motion]) -> list[tuple[int, int]]:

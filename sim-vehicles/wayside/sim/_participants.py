@@ -75,8 +75,8 @@ class Way:
 
     def points(self, along_m: Floats, left_m: float) -> Floats:
         """x, y, shape (n, 2), at distances from the start (clamped), moved sideways by `left_m`."""
-        s = np.clip(along_m, 0.0, self.cumulative[-1])
-        i = np.clip(np.searchsorted(self.cumulative, s, side="right") - 1, 0, len(self.yaws) - 1)
+        s = np.minimum(np.maximum(along_m, 0.0), self.length_m)
+        i = np.minimum(np.searchsorted(self.cumulative, s, side="right") - 1, len(self.yaws) - 1)
         rest = s - self.cumulative[i]
         out: Floats = self.line.points[i].copy()
         out[:, 0] += rest * self._cos[i] - left_m * self._sin[i]
@@ -87,7 +87,7 @@ class Way:
         """x, y, yaw, shape (n, 3), of a body of some length whose two ends are on the line: it cuts a curve
         and does not swing out of it."""
         half = 0.4 * length_m
-        low = np.clip(along_m, half, self.cumulative[-1] - half)
+        low = np.minimum(np.maximum(along_m, half), self.length_m - half)
         ends = self.points(np.concatenate((low - half, low + half)), left_m)
         rear, front = ends[: len(low)], ends[len(low) :]
         out = np.empty((len(low), 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wayside.sim.corridor import TrafficError, TrafficReason
+from wayside.sim.corridor import TrafficError, TrafficReason, speed
 from wayside.sim.corridor._frames import (
     MAX_FRAME_BYTES,
     Enter,
@@ -138,3 +139,13 @@ def test_the_child_refuses_what_makes_no_sense(requests: bytes) -> None:
     with pytest.raises(TrafficError) as told:
         serve(SimpleNamespace(), io.BytesIO(requests), io.BytesIO())
     assert told.value.reason is TrafficReason.BAD_FRAME
+
+
+@pytest.mark.joint
+def test_the_speed_is_told_for_traffic_and_for_the_road(
+    libsumo: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert speed.main(["--present", "20", "--steps", "5", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["what"] for row in rows] == ["traffic alone", "road", "road with conflicts measured"]
+    assert all(row["steps_per_s"] > 0.0 and row["users_mean"] > 5.0 for row in rows)

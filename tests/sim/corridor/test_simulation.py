@@ -252,3 +252,20 @@ def test_a_jam_stands_and_an_emergency_vehicle_passes_red_and_says_so() -> None:
         assert said.emergency is not None and said.emergency.siren == "inUse"
     finally:
         road.close()
+
+
+def test_a_long_vehicle_stays_on_its_way_over_a_crossing() -> None:
+    road = single(CorridorScenario.CLEAN, 1, demand=CorridorDemand(present=80.0), measure=False)
+    try:
+        over = 0
+        while road.now_s < 30.0:
+            road.advance()
+            for vehicle in road.vehicles.values():
+                assert isinstance(vehicle, SumoVehicle)
+                if vehicle.size.length_m > 9.0 and vehicle.lane.startswith(":") and vehicle.junction:
+                    box, motion = vehicle.box(), vehicle.motion()
+                    over += 1
+                    assert math.hypot(motion.poses[0, 0] - box.x_m, motion.poses[0, 1] - box.y_m) < 2.5
+        assert over > 50
+    finally:
+        road.close()

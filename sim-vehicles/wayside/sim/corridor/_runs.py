@@ -51,10 +51,3 @@ def scenes(seed: int) -> Iterator[CorridorScene]:
     for round_ in itertools.count():
         for scenario in _ORDER:
             yield SCENES[scenario](seed + round_)
-
-
-def play(seed: int, *, demand: CorridorDemand = PLAY_DEMAND) -> CorridorSimulation:
-    """The corridor with all scripted conflicts one after the other, for the demo."""
-    return CorridorSimulation(
-        seed=seed, scenes=scenes(seed), demand=demand, first_scene_s=WARM_S + 1.0, measure=False
-    )
