@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -25,6 +27,7 @@ _MOVES_MPS = 0.5
 _ACCEL_MPS2 = 0.5
 _ACCEL_S = 2.0
 _SLACK_M = 3.0
+_BUMPER_M = 1.0
 _SAME_WAY_RAD = math.radians(45.0)
 _ONCOMING_RAD = math.radians(135.0)
 _ACROSS_RAD = math.radians(30.0)
@@ -62,7 +65,7 @@ class Side(NamedTuple):
 
 class Encounter(NamedTuple):
     """Two motor vehicles whose footprints are predicted to meet on a junction, not in one lane behind each
-    other. `a` has the smaller track number, or turns left where one turns left before the other."""
+    other. `a` comes first in the world, or turns left where one turns left before the other."""
 
     relation: Relation
     a: Side
@@ -81,6 +84,19 @@ class _Approach(NamedTuple):
     speed_mps: float
     accel_mps2: float
     vehicle: int
+
+
+class _Touch(NamedTuple):
+    """When a pair of rows first touches: between the instants `i` - 1 and `i`, at that share of the step."""
+
+    time_s: float
+    pair: int
+    i: int
+    share: float
+
+    def of(self, values: Floats) -> float:
+        """A predicted value then, from those of all instants."""
+        return float(values[self.i - 1] + self.share * (values[self.i] - values[self.i - 1]))
 
 
 class Encounters:
@@ -121,7 +137,7 @@ class Encounters:
         return found
 
     def look(self, world: World) -> tuple[Encounter, ...]:
-        """All that is predicted within `HORIZON_S`, one for each pair of vehicles, the first that comes."""
+        """All that is predicted within `HORIZON_S`: for each pair of vehicles the first that comes."""
         if self._seen is None or self._seen[0] is not world:
             self._seen = world, tuple(self._find(world))
         return self._seen[1]
@@ -206,48 +222,36 @@ class Encounters:
     def _meetings(
         self, rows: list[_Approach], a: Ints, b: Ints, poses: Predicted, at_a: Ints, at_b: Ints
     ) -> list[Encounter]:
-        gap = _gaps(poses, at_a, at_b)
-        hit = gap <= 0.0
-        found: dict[tuple[int, int], list[tuple[float, int]]] = {}
-        for k in np.flatnonzero(hit.any(axis=1) & ~hit[:, 0]).tolist():
-            i = int(np.argmax(hit[k]))
-            before, after = float(gap[k, i - 1]), float(gap[k, i])
-            share = before / (before - after)
-            row_a, row_b = int(at_a[k]), int(at_b[k])
-            turned = math.remainder(float(poses.yaw[row_a, i] - poses.yaw[row_b, i]), math.tau)
-            if abs(turned) < _ACROSS_RAD:
-                continue
-            place = _TIMES[i - 1] + share * _STEP_S
-            for row, r in ((row_a, rows[a[k]]), (row_b, rows[b[k]])):
-                way = _at_share(poses.way[row], i, share)
-                if r.to_line_m > way + 1.0:
-                    break
-            else:
-                pair = rows[a[k]].vehicle, rows[b[k]].vehicle
-                found.setdefault(pair, []).append((float(place), k))
+        found: dict[tuple[int, int], list[_Touch]] = {}
+        for touch in _touches(poses, at_a, at_b):
+            one, other = rows[a[touch.pair]], rows[b[touch.pair]]
+            ways = touch.of(poses.way[at_a[touch.pair]]), touch.of(poses.way[at_b[touch.pair]])
+            # A meeting before a stop line is none: who turns has only passed close to one who waits there.
+            if one.to_line_m <= ways[0] + _BUMPER_M and other.to_line_m <= ways[1] + _BUMPER_M:
+                found.setdefault((one.vehicle, other.vehicle), []).append(touch)
         if not found:
             return []
-        ways_of: dict[int, int] = {}
-        for r in rows:
-            ways_of[r.vehicle] = ways_of.get(r.vehicle, 0) + 1
-        first = [min(meetings) for meetings in found.values()]
-        ks = np.array([k for _, k in first])
-        way_a = _ways_into(poses, at_a[ks], at_b[ks])
-        way_b = _ways_into(poses, at_b[ks], at_a[ks])
+        ways_of = Counter(row.vehicle for row in rows)
+        first = [min(touches) for touches in found.values()]
+        pairs = np.array([touch.pair for touch in first])
+        way_a = _ways_into(poses, at_a[pairs], at_b[pairs])
+        way_b = _ways_into(poses, at_b[pairs], at_a[pairs])
         out: list[Encounter] = []
-        for n, ((one, other), meetings) in enumerate(found.items()):
-            time_s, k = first[n]
-            i = int(np.argmax(hit[k]))
-            share = (time_s - float(_TIMES[i - 1])) / _STEP_S
-            ra, rb = int(at_a[k]), int(at_b[k])
-            sure_a = len({int(a[m]) for _, m in meetings}) == ways_of[one]
-            sure_b = len({int(b[m]) for _, m in meetings}) == ways_of[other]
-            x = _at_share(poses.x[ra], i, share) + _at_share(poses.x[rb], i, share)
-            y = _at_share(poses.y[ra], i, share) + _at_share(poses.y[rb], i, share)
-            relation = Relation(int(self._relation[rows[a[k]].number, rows[b[k]].number]))
-            side_a = _side(rows[a[k]], float(way_a[n]), sure_a)
-            side_b = _side(rows[b[k]], float(way_b[n]), sure_b)
-            out.append(Encounter(relation, side_a, side_b, time_s, x / 2.0, y / 2.0))
+        for n, (touch, touches) in enumerate(zip(first, found.values(), strict=True)):
+            one, other = rows[a[touch.pair]], rows[b[touch.pair]]
+            at_one, at_other = at_a[touch.pair], at_b[touch.pair]
+            sure_a = len({int(a[each.pair]) for each in touches}) == ways_of[one.vehicle]
+            sure_b = len({int(b[each.pair]) for each in touches}) == ways_of[other.vehicle]
+            out.append(
+                Encounter(
+                    Relation(int(self._relation[one.number, other.number])),
+                    _side(one, float(way_a[n]), sure_a),
+                    _side(other, float(way_b[n]), sure_b),
+                    touch.time_s,
+                    (touch.of(poses.x[at_one]) + touch.of(poses.x[at_other])) / 2.0,
+                    (touch.of(poses.y[at_one]) + touch.of(poses.y[at_other])) / 2.0,
+                )
+            )
         return out
 
 
@@ -271,8 +275,17 @@ def _side(row: _Approach, way_m: float, sure: bool) -> Side:
     return Side(row.view, row.on, row.movement, row.to_line_m, way_m, sure)
 
 
-def _at_share(values: Floats, i: int, share: float) -> float:
-    return float(values[i - 1] + share * (values[i] - values[i - 1]))
+def _touches(poses: Predicted, a: Ints, b: Ints) -> Iterator[_Touch]:
+    """First touches of pairs of rectangles that are apart now and that come across each other."""
+    gap = _gaps(poses, a, b)
+    hit = gap <= 0.0
+    for pair in np.flatnonzero(hit.any(axis=1) & ~hit[:, 0]).tolist():
+        i = int(np.argmax(hit[pair]))
+        turned = math.remainder(float(poses.yaw[a[pair], i] - poses.yaw[b[pair], i]), math.tau)
+        if abs(turned) >= _ACROSS_RAD:
+            before, after = float(gap[pair, i - 1]), float(gap[pair, i])
+            share = before / (before - after)
+            yield _Touch(float(_TIMES[i - 1]) + share * _STEP_S, pair, i, share)
 
 
 def _between(state: Floats, at_m: Floats, reach_m: Floats) -> tuple[Floats, Floats]:
