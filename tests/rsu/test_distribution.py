@@ -139,3 +139,22 @@ async def test_a_refused_device_does_not_stop_the_others(
     for adapter in distribution.adapters.values():
         await adapter.close()
     await emulator.close()
+
+
+async def test_what_a_device_cannot_take_is_not_tried_at_each_period(clock: VirtualClock) -> None:
+    distribution = build(clock, None)
+    large = tim(clock, TIM.ljust(2_000, b"\0"))
+
+    def send(envelope: Envelope) -> Delivery:
+        return distribution.send(envelope, to=["r0"], ttl_ms=500, key="map/1")[0]
+
+    first = send(large)
+    assert first.state is DeliveryState.TOO_LARGE
+    for _ in range(9):
+        clock.advance(1.0)
+        assert send(large) is first
+    # Other octets are another matter, and so are ten seconds.
+    assert send(tim(clock)).state is DeliveryState.QUEUED
+    assert (again := send(large)) is not first and again.state is DeliveryState.TOO_LARGE
+    clock.advance(10.0)
+    assert send(large) is not again

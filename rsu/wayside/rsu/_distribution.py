@@ -14,8 +14,9 @@ from wayside.rsu._envelope import Envelope
 from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.rsu._states import DeliveryState
 
-# A message that the device keeps and that failed is not tried again before this. Own.
+# A message that the device keeps, or cannot take as it is, is not tried again before this. Own.
 _AGAIN_NS = 10_000_000_000
+_LASTING = frozenset({DeliveryState.TOO_LARGE, DeliveryState.UNSUPPORTED, DeliveryState.ENCODE_ERROR})
 
 
 class Area(msgspec.Struct, frozen=True):
@@ -95,9 +96,9 @@ class Distribution:
         message: one envelope, or the same content in several dialects: each device gets the first that it
         speaks. key: identity of the content, such as an event or intersection with its kind: the same
         octets under the same key are not sent to a device again while their record stands and its time is
-        not over; other octets under it take the place of what still waits. What a device stores by itself is
-        sent once, and again when it failed 10 s ago or more. An unknown device id raises
-        RsuError CONFIG before anything is sent.
+        not over; other octets under it take the place of what still waits.What a device stores by itself is
+        sent once, and again when it failed 10 s ago or more; so is what it refused for its kind or size. An
+        unknown device id raises RsuError CONFIG before anything is sent.
         """
         alternatives = [message] if isinstance(message, Envelope) else list(message)
         if not alternatives:
@@ -147,13 +148,13 @@ class Distribution:
                 return before
         delivery = adapter.send(envelope, ttl_ms=ttl_ms, priority=priority, key=key)
         self._remember(delivery)
-        if key and (stored or not delivery.ended):
+        if key and (stored or not delivery.ended or delivery.state in _LASTING):
             self._by_key[identity] = delivery
         return delivery
 
     def _stands(self, before: Delivery, envelope: Envelope, stored: bool) -> bool:
         now = self._clock.mono()
-        if stored:
+        if stored or before.state in _LASTING:
             stands = not before.ended or now - before.created_mono_ns < _AGAIN_NS
         else:
             stands = not before.ended and before.expires_mono_ns > now
