@@ -25,8 +25,8 @@ class VehicleType(NamedTuple):
     max_mps: float
 
 
-# Shares: assumed, those of the single crossing. Accelerations: SUMO's documented default for each class, not
-# above 2 m/s² (IDM as in the single crossing: 1.5 and 2.0). Sizes: DIMENSIONS.
+# Shares: assumed, those of the single crossing. Acceleration of trucks, buses and bicycles: SUMO's documented
+# defaults of these classes; the rest as in the single crossing, or assumed. Sizes: DIMENSIONS.
 TYPES = {
     "car": VehicleType(ParticipantClass.CAR, "passenger", 0.84, 1.5, 2.0, 1.4, 50.0),
     "truck": VehicleType(ParticipantClass.TRUCK, "truck", 0.08, 1.3, 2.0, 1.6, 22.0),
