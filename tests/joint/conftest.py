@@ -318,10 +318,10 @@ class Place:
         """A sensor; see `Eye`."""
         return Eye(self.ports.sensors_udp, objects, sensor)
 
-    async def child(self) -> Process:
-        """The edge as a process of its own."""
+    async def child(self, *more: str) -> Process:
+        """The edge as processes of its own."""
         return await Process.start(
-            "mec", "--site", str(self.site_file), "--json", log=self.folder / "edge.log"
+            "mec", "--site", str(self.site_file), "--json", *more, log=self.folder / "edge.log"
         )
 
     def outbox(self) -> tuple[list[bytes], dict[str, bytes]]:

@@ -4,6 +4,7 @@ each is started anew. Counts and order are asserted, never milliseconds."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -292,3 +293,35 @@ async def test_the_site_file_s_faults_are_said_before_anything_runs(place: Any) 
     assert await edge.end() == {}
     said = (place.folder / "edge.log").read_text("utf-8")
     assert said.count(": version: ") == 1 and "Traceback" not in said
+
+
+async def test_in_one_process_it_says_the_same(place: Any, owner: TaskOwner) -> None:
+    owner.start(place.eye(lambda: standing(place)).run(), "sensor")
+    edge = await place.child("--single")
+    told = await edge.line()
+    assert told["ready"] == "haihe-demo" and set(told["ports"]) >= {"link", "sensors_udp", "http"}
+    async with httpx.AsyncClient(trust_env=False, timeout=20.0) as client:
+        health = f"http://127.0.0.1:{told['ports']['http']}/healthz"
+
+        async with asyncio.timeout(30.0):
+            while True:
+                if (await client.get(health)).status_code == 200:
+                    break
+                await asyncio.sleep(0.1)
+    figures = await edge.end()
+    rows, _ = place.outbox()
+    assert figures["records"] == {"committed": len(rows), "waiting": len(rows)}
+    assert figures["counts"]["outbox_committed"]["SummaryRecord"] >= 1
+    # Everything that the log says is JSON, as it is no terminal.
+    lines = (place.folder / "edge.log").read_text("utf-8").splitlines()
+    assert {json.loads(line)["site"] for line in lines} == {"haihe-demo"}
+
+
+async def test_it_can_be_ended_while_it_starts(place: Any) -> None:
+    edge = supervisor(place, PATIENT)
+    starting = asyncio.create_task(edge.start())
+    await place.until(lambda: pid_of(edge, "core"), 30.0)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await edge.close()
+    assert not any(alive(state.pid) for state in edge.states() if state.pid)

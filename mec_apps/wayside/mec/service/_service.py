@@ -142,3 +142,4 @@ class EdgeService:
         for part in late:
             if part in started:
                 await part.close()
+                self._census.take(part.name, part.report(last=True))

@@ -161,6 +161,9 @@ class Supervisor:
         self._stopping = True
         core, link, side = (self._children[name] for name in ("core", "link", "side"))
         end_s, drain_s = self.settings.end_s, self.settings.drain_s
+        for child in self._children.values():
+            if not child.up:
+                child.kill()  # it has nothing yet that could be lost
         link.tell(Stop())
         await self._gone(link, end_s)
         side.tell(Finish())
