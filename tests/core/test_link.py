@@ -18,6 +18,7 @@ from wayside.link import (
     HEADER_BYTES,
     SUBPROTOCOL,
     Advice,
+    AdviceKind,
     Bye,
     Cancel,
     ClockPing,
@@ -40,6 +41,7 @@ from wayside.link import (
     Warning,
     WarningKind,
     Welcome,
+    advice_key,
     decode_body,
     decode_frame,
     encode_body,
@@ -91,6 +93,18 @@ def test_vector_is_read_and_written_octet_for_octet(vector: dict[str, Any]) -> N
 def test_every_kind_of_frame_has_a_vector() -> None:
     assert {FrameKind(frame["kind"]) for frame in VECTORS["frames"]} == set(FrameKind)
     assert VECTORS["subprotocol"] == SUBPROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "subject"),
+    [
+        ("advice_glosa", AdviceKind.GREEN_LIGHT_SPEED, ""),
+        ("advice_ivs", AdviceKind.IN_VEHICLE_SIGN, "limit-40"),
+    ],
+)
+def test_an_advice_has_the_key_of_what_it_is_about(name: str, kind: AdviceKind, subject: str) -> None:
+    (vector,) = (frame for frame in VECTORS["frames"] if frame["name"] == name)
+    assert int(vector["key"], 16) == advice_key(kind, subject)
 
 
 def test_template_is_the_encoded_frame_with_another_number() -> None:
