@@ -11,17 +11,24 @@ DURATION ?=
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-# The stamp is newer than pyproject.toml when the environment fits it.
-.venv/.installed: pyproject.toml
+# A stamp is newer than pyproject.toml when the environment fits it: .demo for what the demo needs, .installed for all.
+define venv
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Wayside needs Python 3.11 or newer, this is {v[0]}.{v[1]}: make PYTHON=python3.12 …")'
 	@test -x $(BIN)/python || { echo "→ making .venv"; $(PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }; }
-	@echo "→ installing Wayside and what it needs into .venv (about a minute)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e '.[test]' | grep -vE '^(Requirement already|  )' || exit 1
-	@touch $@
+	@echo "→ installing Wayside and what it needs into .venv (a minute or two; SUMO's library is 100 MB of it)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e '.[$(1)]' | grep -vE '^(Requirement already|  )' || exit 1
+	@touch $(2)
+endef
+
+.venv/.demo: pyproject.toml
+	$(call venv,sim,.venv/.demo)
+
+.venv/.installed: pyproject.toml
+	$(call venv,test,.venv/.installed .venv/.demo)
 
 setup: .venv/.installed ## install everything into .venv
 
-demo: setup ## the whole way on this computer: map on http://127.0.0.1:8080 (DURATION=30 ends by itself)
+demo: .venv/.demo ## the whole way on this computer: map on http://127.0.0.1:8080 (DURATION=30 ends by itself)
 	@$(BIN)/python -m wayside.sim.demo $(if $(DURATION),--duration $(DURATION))
 	@if [ -n "$(DURATION)" ]; then $(BIN)/python -m wayside.sim.check_report; fi
 
