@@ -85,3 +85,22 @@ async def test_a_browser_keeps_its_live_channel_beyond_the_head_s_time(tmp_path:
     ):
         for _ in range(2):
             assert "tick" in str(await browser.recv())
+
+
+async def test_an_edge_that_waits_for_commands_is_answered_when_the_centre_ends(tmp_path: Path) -> None:
+    async with centre(tmp_path, poll_s=50.0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /v1/commands?site=a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        waiting = b'wayside_cloud_polls{process="cloud"} 1.0'
+        while waiting not in await metrics(port):
+            pass
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def metrics(port: int) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    data = await reader.read()
+    writer.close()
+    return data

@@ -24,9 +24,9 @@ class PostSign(msgspec.Struct, frozen=True, tag="post_sign", forbid_unknown_fiel
 
     code: sign type of GB 5768.2 as T/CSAE 53 carries it, 0 for text only. speed_limit_mps: None for a sign
     that sets no limit. heading_deg: of the traffic it faces, clockwise from north; None: of the nearest lane.
-    radius_m: how far from its place the lanes lie that it is for. lanes: `intersection/lane` it is for, empty:
-    those at its place. from_utc_ns, until_utc_ns: when it is in force, None for at once and until it is
-    withdrawn.
+    radius_m: how far from its place the lanes lie that it is for. lanes: `intersection/lane` it is for,
+    empty: those at its place. from_utc_ns, until_utc_ns: when it is in force, None for at once and until it
+    is withdrawn.
     """
 
     sign_id: Identity
