@@ -9,14 +9,15 @@ import pytest
 
 from wayside.asn1 import load
 from wayside.asn1.geometry import LaneKey
-from wayside.asn1.messages import BasicSafety, EllipseAccuracy, Emergency, Position, Size
-from wayside.asn1.translate import to_wire
+from wayside.asn1.messages import BasicSafety, EllipseAccuracy, Emergency, Position, RoadEvents, Size
+from wayside.asn1.translate import event_code, to_message, to_wire
 from wayside.clock import VirtualClock
 from wayside.geo import heading_from_yaw
 from wayside.link import Action, Severity, Warning
 from wayside.mec.apps import Way, Ways
 from wayside.mec.core import EdgeCore
 from wayside.mec.dispatch import Push
+from wayside.mec.downlink import Downlink
 from wayside.mec.site import load_site
 from wayside.observe import Counters
 from wayside.sim import SignalPlan, tscbm
@@ -46,6 +47,7 @@ class Junction:
         self.ways = Ways(self.core.geometry)
         self.cars: list[Car] = []
         self.told: dict[str, list[Warning]] = {}
+        self.sent: list[Downlink] = []
         self._dialect = dialect
         self._count = 0
 
@@ -74,7 +76,9 @@ class Junction:
             for car in self.cars:
                 car.along_m += car.speed_mps * STEP_S
                 assert self.core.on_vehicle_frame(car.session, self._frame(car), self.clock.mono())
-            for push in self.core.step().pushes:
+            result = self.core.step()
+            self.sent += result.downlinks
+            for push in result.pushes:
                 self._take(push)
 
     def kinds(self, session: str) -> set[str]:
@@ -158,9 +162,14 @@ def test_an_ambulance_is_told_of_by_its_siren_and_only_then(junction: Junction) 
     assert junction.kinds("ahead") == {"evw"} and "evw" not in junction.kinds("ambulance")
     warning = junction.told["ahead"][0]
     assert warning.action is Action.GIVE_WAY and warning.severity is Severity.ADVISE
-    (event,) = [e for e in junction.core.open_events() if e.kind == "evw"]
-    (opened,) = [e for e in junction.core._dispatcher.open_events() if e.event_id == event.event_id]
-    assert opened.report.code == 905 and opened.report.to_rsu
+    # The roadside units broadcast it, with 300 m around the place where it is.
+    (event,) = junction.core.open_events()
+    assert event.kind == "evw"
+    last = [each for each in junction.sent if each.message_name == "TIM"][-1]
+    said = to_message(last.dialect, load(last.dialect).decode(last.uper), near=junction.clock.utc()).message
+    assert isinstance(said, RoadEvents)
+    (emergency,) = said.events
+    assert event_code(emergency) == 905 and emergency.position is not None
 
 
 def test_an_ambulance_against_red_is_no_red_light_violation(junction: Junction) -> None:
