@@ -16,10 +16,10 @@ class Core:
     up = True
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
+        self.asked: asyncio.Queue[Any] = asyncio.Queue()
 
     def keep(self, message: Any) -> None:
-        self.asked.append(message)
+        self.asked.put_nowait(message)
 
 
 async def test_no_page_is_asked_for_that_a_port_does_not_carry() -> None:
@@ -27,9 +27,7 @@ async def test_no_page_is_asked_for_that_a_port_does_not_carry() -> None:
     outbox = RemoteOutbox(cast(Port, core))
     for limit, octets in ((5_000, 4_194_304), (3, 10)):
         page = asyncio.ensure_future(outbox.page(limit, octets))
-        while not core.asked:
-            await asyncio.sleep(0)
-        question = core.asked.pop()
+        question = await core.asked.get()
         outbox.answer(PageIs(question.number))
         assert await page == []
         assert question == PageWanted(question.number, min(limit, PAGE_RECORDS), min(octets, PAGE_BYTES))

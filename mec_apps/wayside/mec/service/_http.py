@@ -9,15 +9,16 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from wayside.clock import Clock
 from wayside.mec.service._health import Health
 from wayside.observe import METRICS_CONTENT_TYPE
 from wayside.runtime import TaskOwner
 
-# Probes and one or two scrapers; more is no monitoring.
+# Probes and one or two scrapers; more is no monitoring, and is closed at once.
 CONNECTIONS = 32
-_KEEP_ALIVE_S = 10
+# An answer takes milliseconds: whoever holds a connection longer than some scrapes need opens another one.
+LIFE_S = 60.0
 
 
 def create_app(health: Health) -> FastAPI:
@@ -45,6 +46,24 @@ def create_app(health: Health) -> FastAPI:
     return app
 
 
+class _Bounded(H11Protocol):
+    """uvicorn's HTTP, with what it lacks: a bound on connections and on the life of each."""
+
+    _end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            transport.abort()
+        else:
+            self._end = self.loop.call_later(LIFE_S, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
+
+
 class _Server(uvicorn.Server):
     """A server whose process takes care of signals itself."""
 
@@ -56,8 +75,7 @@ class _Server(uvicorn.Server):
 class HealthServer:
     """Serves `create_app` on a port of this computer's, beside the other work of a loop."""
 
-    def __init__(self, health: Health, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, health: Health) -> None:
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
         # A line for each malformed request would let any peer fill the log.
@@ -65,14 +83,13 @@ class HealthServer:
         self._server = _Server(
             uvicorn.Config(
                 create_app(health),
-                http="h11",
+                http=_Bounded,
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                limit_concurrency=CONNECTIONS,
-                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_keep_alive=round(LIFE_S),
                 timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=16_384,
             )

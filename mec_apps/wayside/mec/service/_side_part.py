@@ -85,7 +85,7 @@ class SidePart(Part):
         site, clock, counters = self.site, self.clock, self.counters
         self._ends.push_async_callback(self.core.close)
         self.units = RoadsideUnits(site, clock, counters, self._on_envelope, self._on_delivery)
-        server = HealthServer(self.health, clock)
+        server = HealthServer(self.health)
         self.ports["http"] = await server.open(*site.endpoint("http"))
         self._ends.push_async_callback(self._close_clients)
         self._ends.push_async_callback(self._tasks.close)
