@@ -9,7 +9,7 @@ import pytest
 from wayside.asn1.geometry import LaneKey
 from wayside.link import Action, Severity, WarningKind
 from wayside.mec.apps import HazardReport, Slw, SlwParameters
-from wayside.mec.world import LaneStretch, SignPost, SignSource, StandingSign
+from wayside.mec.world import EmergencyVehicle, LaneStretch, SignPost, SignSource, StandingSign
 
 STEP_S = 0.1
 LIMIT_MPS = 60 / 3.6
@@ -114,6 +114,13 @@ def test_of_a_doubtful_lane_the_highest_limit_beside_it_counts(scene: Any) -> No
 
 def test_only_connected_vehicles_are_told(scene: Any) -> None:
     assert not any(drive(scene, Slw(), [25.0] * 6, session=""))
+
+
+def test_an_emergency_vehicle_on_its_way_may_be_faster(scene: Any) -> None:
+    app = Slw()
+    assert not any(drive(scene, app, [25.0] * 6, emergency=EmergencyVehicle(None, "police", siren=True)))
+    assert app.silent_because(scene.world([])) == {"emergency": 1}
+    assert drive(scene, app, [25.0] * 6, emergency=EmergencyVehicle(None, "police"))[-1]
 
 
 def test_parameters_hold(scene: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 from wayside.asn1.geometry import LaneGeometry, LaneKey, RoadGeometry
 from wayside.link import Action, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, stated
+from wayside.mec.apps._emergency import not_responding
 from wayside.mec.apps._latch import Latch
 from wayside.mec.sensors import ParticipantClass
 from wayside.mec.world import StandingSign, TrackView, World
@@ -70,7 +71,7 @@ class Slw:
         self._silent: Counter[str] = Counter()
 
     def silent_because(self, world: World) -> dict[str, int]:
-        """Vehicles of the last step by reason: accuracy, unseen, no_limit."""
+        """Vehicles of the last step by reason: accuracy, unseen, no_limit, emergency."""
         return dict(self._silent)
 
     def step(self, world: World) -> Sequence[HazardReport]:
@@ -81,6 +82,9 @@ class Slw:
         present: set[int] = set()
         for view in world.tracks.views:
             if not view.session or (view.kind not in _DRIVEN and view.kind is not ParticipantClass.UNKNOWN):
+                continue
+            if view.emergency is not None and not_responding(view) is None:
+                self._silent["emergency"] += 1
                 continue
             present.add(view.track_id)
             report = self._one(world, view)
