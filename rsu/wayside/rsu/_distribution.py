@@ -96,7 +96,7 @@ class Distribution:
         message: one envelope, or the same content in several dialects: each device gets the first that it
         speaks. key: identity of the content, such as an event or intersection with its kind: the same
         octets under the same key are not sent to a device again while their record stands and its time is
-        not over; other octets under it take the place of what still waits.What a device stores by itself is
+        not over; other octets under it take the place of what still waits. What a device stores itself is
         sent once, and again when it failed 10 s ago or more; so is what it refused for its kind or size. An
         unknown device id raises RsuError CONFIG before anything is sent.
         """
