@@ -32,6 +32,7 @@ class FakeConsumer:
         self.places = {"p"}
         self.behind = 0
         self.looks = 0
+        self._client = self
 
     def assignment(self) -> set[str]:
         return self.places
@@ -45,6 +46,9 @@ class FakeConsumer:
 
     async def stop(self) -> None:
         raise KafkaError("already gone")
+
+    async def close(self) -> None:
+        self.looks = -1
 
 
 @pytest.mark.parametrize("fault", ["records but none come", "no partition"])
@@ -68,7 +72,9 @@ async def test_a_consumer_that_died_silently_is_found_out(clock: VirtualClock, f
 
 
 async def test_a_consumer_is_closed_whatever_it_does() -> None:
-    await stop_consumer(FakeConsumer(), 1.0)
+    consumer: Any = FakeConsumer()
+    await stop_consumer(consumer, 1.0)
+    assert consumer.looks == -1, "its connections are closed all the same"
 
 
 async def test_a_client_that_cancels_who_waits_for_it_is_a_failure_of_the_client() -> None:

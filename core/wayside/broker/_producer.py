@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -126,13 +126,22 @@ class Producer:
 
     async def discard(self) -> None:
         """Throw the client away, without waiting for what it could not send. Idempotent."""
-        client, self._client = self._client, None
+        client = self._client
         if client is None:
             return
-        with contextlib.suppress(*CLIENT_ERRORS), client_calls():
-            async with asyncio.timeout(2.0 * self._timeout_s):
-                # `stop` alone waits for unsent batches, which an idempotent client never gives up.
-                await client._sender.close()
-                for future in self._sent:
-                    future.cancel()
-                await client.stop()
+        # `stop` alone waits for unsent batches, which an idempotent client never gives up; and each step may
+        # hang with the broker, so that the connections are closed last, whatever became of the others.
+        await within(self._timeout_s, client._sender.close())
+        for future in self._sent:
+            future.cancel()
+        await within(self._timeout_s, client.stop())
+        await within(self._timeout_s, client.client.close())
+        # Only now: who is cancelled on the way leaves it to the next call.
+        self._client = None
+
+
+async def within(timeout_s: float, step: Awaitable[object]) -> None:
+    """Do a step of closing a client, whose failure changes nothing any more."""
+    with contextlib.suppress(*CLIENT_ERRORS), client_calls():
+        async with asyncio.timeout(timeout_s):
+            await step

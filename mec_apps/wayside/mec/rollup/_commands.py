@@ -244,6 +244,6 @@ class KafkaCommands:
 
     async def close(self) -> None:
         """Close the connections."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await stop_consumer(consumer, self._settings.timeout_s)
+        if self._consumer is not None:
+            await stop_consumer(self._consumer, self._settings.timeout_s)
+            self._consumer = None
