@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -19,6 +19,7 @@ from wayside.sim.report import Comparison
 TRUE_STATEMENTS = frozenset({"slw", "ivs"})
 PET_USUAL_S = 1.5
 _KEPT_FALSE = 1_000
+_WORD_EVERY_S = 300.0
 
 
 class FalseWarning(msgspec.Struct, frozen=True):
@@ -97,19 +98,21 @@ def run_lockstep(
     duration_s: float | None = None,
     road: Road | str = DEFAULT_ROAD,
     site: Site | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> LockstepResult:
     """One run on a virtual clock in this process: the road, its sensors, the edge's core, and the drivers.
 
     Without warnings the edge is left out: nothing that it does reaches the road. duration_s: default is
     what the scenario needs. site: default is the road's. The same arguments give the same result.
-    scenario: of the road, `clean`, or `play` for all conflicts one after the other.
+    scenario: of the road, `clean`, or `play` for all conflicts one after the other. told: called with a line
+    for the person who waits, every five minutes of the road's time.
     """
     on = road_of(road) if isinstance(road, str) else road
     end_s = on.usual_s(scenario) if duration_s is None else duration_s
     simulated = on.play(seed, True, None) if scenario == PLAY else on.single(scenario, seed)
     try:
         edge = VirtualEdge(simulated, site or load_site(on.site_file), seed) if warnings else None
-        return _run(on, scenario, seed, simulated, edge, end_s)
+        return _run(on, scenario, seed, simulated, edge, end_s, told)
     finally:
         simulated.close()
 
@@ -146,12 +149,23 @@ def comparison_of(results: Sequence[LockstepResult]) -> Comparison:
 
 
 def _run(
-    on: Road, scenario: str, seed: int, road: SimulatedRoad, edge: VirtualEdge | None, end_s: float
+    on: Road,
+    scenario: str,
+    seed: int,
+    road: SimulatedRoad,
+    edge: VirtualEdge | None,
+    end_s: float,
+    told: Callable[[str], None] | None,
 ) -> LockstepResult:
     seen: set[int] = set()
+    next_word_s = _WORD_EVERY_S
     most_connected = 0
     trail = hashlib.blake2b(digest_size=16)
     while road.now_s < end_s:
+        if told is not None and road.now_s >= next_word_s:
+            next_word_s += _WORD_EVERY_S
+            so_far = len(edge.shown) if edge is not None else 0
+            told(f"{scenario} seed {seed}: {road.now_s:.0f} of {end_s:.0f} s, {so_far} warnings and notices")
         looks = road.advance()
         if edge is not None:
             edge.advance(looks)
@@ -162,7 +176,7 @@ def _run(
             trail.update(f"{user.id},{x_m:.6f},{y_m:.6f};".encode())
     hazards = {hazard for scene in road.scenes_played for hazard in scene.hazards}
     pairs = road.pairs()
-    told = pairs if not hazards else [p for p in pairs if p.a in hazards or p.b in hazards]
+    about = pairs if not hazards else [p for p in pairs if p.a in hazards or p.b in hazards]
     shown = edge.shown if edge is not None else []
     wrong = [s for s in shown if s.asks and s.warning.kind.value not in TRUE_STATEMENTS]
     if scenario != CLEAN:
@@ -183,8 +197,8 @@ def _run(
             pet_usual=sum(p.min_pet_s <= PET_USUAL_S for p in pairs),
         ),
         collisions=sum(p.collided for p in pairs),
-        min_ttc_s=_smallest(p.min_ttc_s for p in told),
-        min_pet_s=_smallest(p.min_pet_s for p in told),
+        min_ttc_s=_smallest(p.min_ttc_s for p in about),
+        min_pet_s=_smallest(p.min_pet_s for p in about),
         warnings=edge.kinds(asks=True) if edge is not None else {},
         notices=edge.kinds(asks=False) if edge is not None else {},
         advice=dict(sorted(edge.advice.items())) if edge is not None else {},

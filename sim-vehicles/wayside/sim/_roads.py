@@ -48,9 +48,16 @@ def _crossing() -> Road:
 
 
 def _corridor() -> Road:
-    from wayside.sim.corridor import CorridorScenario, CorridorSimulation, single, usual_duration_s
-    from wayside.sim.corridor._runs import PLAY_DEMAND, WARM_S, scenes
-    from wayside.sim.corridor._scenes import begin_for
+    from wayside.sim.corridor import (
+        PLAY_DEMAND,
+        WARM_S,
+        CorridorScenario,
+        CorridorSimulation,
+        begin_for,
+        scenes,
+        single,
+        usual_duration_s,
+    )
 
     def play(seed: int, measure: bool, linked: int | None) -> SimulatedRoad:
         present = PLAY_DEMAND.present if linked is None else linked / PLAY_DEMAND.connected

@@ -74,6 +74,10 @@ def _positive(text: str) -> int:
     return number
 
 
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def _lockstep(args: argparse.Namespace) -> int:
     import msgspec
 
@@ -96,10 +100,16 @@ def _lockstep(args: argparse.Namespace) -> int:
         for seed in range(args.first_seed, args.first_seed + args.seeds):
             for warned in (True,) if scenario == CLEAN else (False, True):
                 result = run_lockstep(
-                    scenario, seed, warnings=warned, duration_s=args.duration, road=road, site=site
+                    scenario,
+                    seed,
+                    warnings=warned,
+                    duration_s=args.duration,
+                    road=road,
+                    site=site,
+                    told=_tell,
                 )
                 results.append(result)
-                print(progress(result), file=sys.stderr, flush=True)
+                _tell(progress(result))
     if args.json:
         print(msgspec.json.encode(results).decode())
     else:
