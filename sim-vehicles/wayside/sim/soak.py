@@ -1,20 +1,24 @@
 """Long runs that must all end well: `python -m wayside.sim.soak`, from a clone of the repository.
 
-Twenty seeded kills of the edge in mid-run, the latency bench over many acts with one edge whose memory is
-followed, and an hour of clean traffic in lockstep. `--short` is the same in a few minutes.
+Twenty seeded kills of the edge in mid-run, twenty of Kafka's broker and the edge that sends to it, the
+latency bench over many acts with one edge whose memory is followed, and an hour of clean traffic in lockstep
+on each road. `--short` is the same in a few minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wayside.sim._roads import ROADS
 from wayside.sim.report import table
 
 ROOT = Path(__file__).parents[3]
@@ -28,12 +32,13 @@ class Extent(NamedTuple):
     """How much of each is run."""
 
     kills: int
+    kafka_kills: int
     acts: int
     clean_s: int
 
 
-LONG = Extent(kills=20, acts=40, clean_s=3_600)
-SHORT = Extent(kills=3, acts=2, clean_s=60)
+LONG = Extent(kills=20, kafka_kills=20, acts=40, clean_s=3_600)
+SHORT = Extent(kills=3, kafka_kills=2, acts=2, clean_s=60)
 
 
 class Outcome(NamedTuple):
@@ -90,17 +95,58 @@ def run_latency(extent: Extent) -> list[Outcome]:
     return outcomes
 
 
+def run_kafka(extent: Extent) -> list[Outcome]:
+    """Kill Kafka's broker and an edge that sends to it, round after round; seeds are printed as they come."""
+    from wayside.sim.kafka_broker import KafkaMissing, RoundFailed
+
+    name = "kills of Kafka and the edge"
+    try:
+        records, repeated = asyncio.run(_kafka_rounds(extent.kafka_kills))
+    except KafkaMissing as error:
+        raise SoakError(f"no Kafka: {error}") from None
+    except RoundFailed as error:
+        return [Outcome(name, str(error), False)]
+    figure = f"{extent.kafka_kills}: {records} records, {repeated} came again, each stored once and in order"
+    return [Outcome(name, figure, True)]
+
+
+async def _kafka_rounds(number: int) -> tuple[int, int]:
+    """Records and repeats over all rounds."""
+    from wayside.sim.kafka_broker import KafkaBroker, kill_round
+
+    records = repeated = 0
+    with tempfile.TemporaryDirectory(prefix="wayside-soak-") as folder:
+        broker = KafkaBroker(Path(folder) / "broker")
+        try:
+            for seed in range(1, number + 1):
+                round_folder = Path(folder) / f"round-{seed}"
+                round_folder.mkdir()
+                figures = await kill_round(broker, round_folder, seed)
+                records += figures.records
+                repeated += figures.repeated
+                print(f"round {seed}: {figures.records} records in {figures.seconds:.0f} s", flush=True)
+        finally:
+            await asyncio.to_thread(broker.stop)
+    return records, repeated
+
+
 def run_clean(extent: Extent) -> list[Outcome]:
-    """Traffic without a conflict, on a virtual clock: nobody is to be warned."""
-    words = [sys.executable, "-m", "wayside.cli", "sim", "lockstep", "--scenario", "clean", "--seeds", "1"]
-    done = _run([*words, "--duration", str(extent.clean_s), "--json"])
+    """Traffic without a conflict, on a virtual clock, on each road: nobody is to be warned of a danger."""
+    return [_clean(road, extent.clean_s) for road in ROADS]
+
+
+def _clean(road: str, seconds: int) -> Outcome:
+    words = [sys.executable, "-m", "wayside.cli", "sim", "lockstep", "--road", road, "--scenario", "clean"]
+    done = _run([*words, "--seeds", "1", "--duration", str(seconds), "--json"])
     (result,) = _json(done)
-    figure = f"{extent.clean_s} s, {result['vehicles']} vehicles, {result['false_warnings']} false warnings"
-    return [Outcome("clean traffic", figure, done.returncode == 0 and not result["false_warnings"])]
+    false = ", ".join(f"{n} {kind}" for kind, n in result["false_warnings"].items()) or "no"
+    figure = f"{seconds} s, {result['vehicles']} vehicles, {false} false warnings"
+    return Outcome(f"clean traffic, {road}", figure, done.returncode == 0 and not result["false_warnings"])
 
 
 PARTS: dict[str, Callable[[Extent], list[Outcome]]] = {
     "kills": run_kills,
+    "kafka": run_kafka,
     "latency": run_latency,
     "clean": run_clean,
 }
@@ -134,7 +180,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run all parts or the named ones; 0 when all ended well."""
     parser = argparse.ArgumentParser(
         prog="python -m wayside.sim.soak",
-        description="Long runs: kills in mid-run, latency and memory with 100 vehicles, clean traffic.",
+        description="Long runs: kills in mid-run, of Kafka too, latency and memory with 100 vehicles, clean "
+        "traffic on each road.",
         epilog="example: python -m wayside.sim.soak --short",
     )
     parser.add_argument("--short", action="store_true", help="the same in a few minutes")
