@@ -6,10 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 DURATION ?=
 
-.PHONY: help setup demo test unit joint bench soak check format clean
+.PHONY: help setup demo test unit joint bench bench-effect soak images check format clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # A stamp is newer than pyproject.toml when the environment fits it: .demo for what the demo needs, .installed for all.
 define venv
@@ -49,11 +49,18 @@ format: setup ## write the format that `make check` wants
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## figures beside floors and peers
-	@for program in bench/*.py; do echo "== $$program"; $(BIN)/python $$program; done
+bench: setup ## figures beside floors and peers (the effect on traffic: bench-effect)
+	@for program in $(filter-out bench/effect.py,$(wildcard bench/*.py)); do echo "== $$program"; $(BIN)/python $$program; done
 
-soak: setup ## long runs: kills in mid-run, latency with 100 vehicles, an hour of clean traffic
+bench-effect: setup ## traffic with and without warnings over 30 seeds (SHORT=1: three)
+	@$(BIN)/python bench/effect.py $(if $(SHORT),--short)
+
+soak: setup ## long runs: kills of edge and broker, 100 vehicles with memory watched, an hour of clean traffic a road
 	@$(BIN)/python -m wayside.sim.soak
+
+images: ## container images of edge and centre by buildah, each run once
+	@deploy/containers/build
+	@deploy/containers/smoke.py
 
 clean: ## remove what was made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis var build dist
