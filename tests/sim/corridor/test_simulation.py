@@ -12,7 +12,7 @@ from wayside.asn1.messages import Light
 from wayside.clock import UtcNs
 from wayside.link import Action, Place, Severity, Warning, WarningKind
 from wayside.mec.sensors import ParticipantClass
-from wayside.sim import SimulatedRoad
+from wayside.sim import SimulatedRoad, Turn
 from wayside.sim.corridor import (
     JUNCTIONS,
     CorridorDemand,
@@ -20,7 +20,7 @@ from wayside.sim.corridor import (
     CorridorSimulation,
     single,
 )
-from wayside.sim.corridor._frames import KeepLane
+from wayside.sim.corridor._frames import KeepLane, SlowDown
 from wayside.sim.corridor._movements import group_of, links
 from wayside.sim.corridor._net import corridor_net
 from wayside.sim.corridor._places import ARTERIAL_MPS, edge_id
@@ -179,6 +179,30 @@ def test_an_order_takes_a_vehicle_to_another_lane(opened: Open) -> None:
         road.advance()
     assert vehicle.lane.endswith("_2")
     assert beside_m - vehicle.box().y_m == pytest.approx(3.25, abs=0.6)
+
+
+def test_an_order_slows_a_vehicle_down_evenly(opened: Open) -> None:
+    road = opened()
+    vehicle = alone(road)
+    road.order(SlowDown(vehicle.id, 6.0, 5.0))
+    speeds = []
+    for _ in range(50):
+        road.advance()
+        speeds.append(vehicle.speed_mps)
+    assert vehicle.brakes and speeds[-1] == pytest.approx(6.0, abs=0.3)
+    assert speeds[24] == pytest.approx(10.5, abs=0.7)
+
+
+def test_who_turns_says_so_before_the_crossing(opened: Open) -> None:
+    road = opened()
+    number = road.enter("car", ("b-c", "c-cn"), 4, place_m=900.0, speed_mps=10.0)
+    while (vehicle := road.sumo_vehicle(number)) is None:
+        road.advance()
+        assert road.now_s < 5.0
+    for _ in range(30):
+        road.advance()
+    assert vehicle.turn is vehicle.blinker is Turn.LEFT
+    assert vehicle.junction is JUNCTIONS[2]
 
 
 def test_a_vehicle_says_where_it_is_within_the_error_of_its_receiver(opened: Open) -> None:

@@ -10,7 +10,8 @@ from wayside.sim.corridor._frames import TrafficError, TrafficReason
 from wayside.sim.corridor._maps import csae_maps, j2735_maps
 from wayside.sim.corridor._places import JUNCTIONS, PLANE
 from wayside.sim.corridor._runs import PLAY_DEMAND, WARM_S, scenes, single, usual_duration_s
-from wayside.sim.corridor._scenes import CorridorScenario, begin_for
+from wayside.sim.corridor._scene import CorridorScenario
+from wayside.sim.corridor._scenes import begin_for
 from wayside.sim.corridor._sensors import corridor_sensors
 from wayside.sim.corridor._simulation import CorridorDemand, CorridorSimulation
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from wayside.geo import Polyline
 from wayside.sim._participants import Way
-from wayside.sim.corridor._places import SIDEWALK_LANE, edge_id
+from wayside.sim.corridor._places import SIDEWALK_LANE
 
 NET_FILE = Path(__file__).with_name("haihe.net.xml")
 
@@ -46,7 +46,6 @@ class NetCrossing(NamedTuple):
     edges: frozenset[str]
     line: Polyline
     width_m: float
-    signal_index: int
 
 
 class Net:
@@ -64,11 +63,6 @@ class Net:
             for j in root.findall("junction")
             if j.get("type") != "internal"
         }
-        signal_of_crossing = {
-            c.get("to", ""): int(c.get("linkIndex", "-1"))
-            for c in root.findall("connection")
-            if c.get("tl") and c.get("to", "").startswith(":")
-        }
         crossing: list[tuple[ET.Element, NetLane]] = []
         for edge in root.findall("edge"):
             name, function = edge.get("id", ""), edge.get("function", "")
@@ -79,7 +73,7 @@ class Net:
                 elif function != "walkingarea":
                     self.lanes[lane.id] = lane
         for edge, lane in crossing:
-            self._add_crossing(edge, lane, signal_of_crossing)
+            self._add_crossing(edge, lane)
         self._links: dict[str, list[NetLink]] = {}
         raw: dict[str, list[ET.Element]] = {}
         for connection in root.findall("connection"):
@@ -129,16 +123,7 @@ class Net:
         """Line along lanes, one behind the other."""
         return Way(Polyline(np.vstack([self.lanes[name].line.points for name in lanes])))
 
-    def through(self, from_node: str, node: str, to_node: str, lane: int) -> tuple[Way, float, NetLink]:
-        """Way over a crossing from one lane, place of its stop line, and the link. Raises KeyError when that
-        lane does not lead there."""
-        start = f"{edge_id(from_node, node)}_{lane}"
-        link = self.link(start, edge_id(node, to_node))
-        if link is None:
-            raise KeyError(f"{start} does not lead to {to_node}")
-        return self.along([start, *link.via, link.to_lane]), self.lanes[start].line.length_m, link
-
-    def _add_crossing(self, edge: ET.Element, lane: NetLane, signals: dict[str, int]) -> None:
+    def _add_crossing(self, edge: ET.Element, lane: NetLane) -> None:
         name, edges = lane.edge, frozenset(edge.get("crossingEdges", "").split())
         node = name[1:].split("_")[0]
         line = lane.line
@@ -147,7 +132,7 @@ class Net:
         near = np.hypot(*(line.points[0] - kerb.points[-1])), np.hypot(*(line.points[-1] - kerb.points[-1]))
         if near[0] > near[1]:
             line = line.reversed()
-        self.crossings[name] = NetCrossing(name, node, edges, line, lane.width_m, signals.get(name, -1))
+        self.crossings[name] = NetCrossing(name, node, edges, line, lane.width_m)
 
 
 @cache

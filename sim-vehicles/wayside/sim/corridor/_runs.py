@@ -3,7 +3,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from wayside.sim.corridor._scenes import SCENES, CorridorScenario, CorridorScene, begin_for
+from wayside.sim.corridor._scene import CorridorScenario, CorridorScene
+from wayside.sim.corridor._scenes import SCENES, begin_for
 from wayside.sim.corridor._simulation import FIRST_SCENE_S, CorridorDemand, CorridorSimulation
 
 # Scripted conflicts meet in light traffic: in a queue there is nothing to meet.

@@ -35,13 +35,14 @@ from wayside.sim.corridor._frames import (
     Resume,
     SetSpeed,
     Setup,
+    SlowDown,
     State,
     Stop,
 )
 from wayside.sim.corridor._net import NET_FILE, corridor_net
 from wayside.sim.corridor._places import JUNCTIONS, PLANE
 from wayside.sim.corridor._process import TrafficProcess
-from wayside.sim.corridor._scenes import CorridorScene
+from wayside.sim.corridor._scene import CorridorScene
 from wayside.sim.corridor._sensors import corridor_sensors
 from wayside.sim.corridor._types import EMERGENCY, KINDS, PEDESTRIAN
 from wayside.sim.corridor._users import SumoRider, SumoVehicle, SumoWalker, passage
@@ -276,7 +277,7 @@ class CorridorSimulation:
         user = self.users.get(number)
         return user if isinstance(user, SumoVehicle) else None
 
-    def order(self, order: Stop | KeepLane) -> None:
+    def order(self, order: Stop | KeepLane | SlowDown) -> None:
         """Give an order with the next step."""
         self._orders.append(order)
 
