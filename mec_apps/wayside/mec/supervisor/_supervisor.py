@@ -31,7 +31,7 @@ from wayside.mec.ports import (
     to_supervisor,
 )
 from wayside.mec.supervisor._census import Census
-from wayside.observe import Counters, Reason, WaysideError
+from wayside.observe import Counters, Reason, WaysideError, sum_counts
 from wayside.runtime import Backoff, TaskOwner
 
 _log = logging.getLogger(__name__)
@@ -185,7 +185,10 @@ class Supervisor:
 
     def figures(self) -> dict[str, Any]:
         """What the run came to, JSON-able: records, counts, drops, latency; over all restarts."""
-        return self._census.figures(self.site)
+        figures = self._census.figures(self.site)
+        figures["counts"] = sum_counts(figures["counts"], self.counters.counts())
+        figures["dropped"] = sum_counts(figures["dropped"], self.counters.drops())
+        return figures
 
     def states(self) -> tuple[ProcessState, ...]:
         """How each process does."""
