@@ -19,8 +19,8 @@ from wayside.sim.corridor._types import MOTOR, PEDESTRIAN, TYPES
 
 # How much traffic begins and ends at each rim of the corridor, relative; assumed.
 _WEIGHTS = {"w": 3.0, "e": 3.0, "as": 1.5, "cs": 1.5, "an": 1.0, "cn": 1.0, "bn": 0.7}
-# Mean time that a motor vehicle is on the road, measured over an hour at 100 present: what makes a rate of a
-# number that is wanted at once.
+# Mean time that a motor vehicle is on the road, which makes a rate of a number that is wanted at once: 217 s
+# in an hour with 90 there at once, longer on a fuller road.
 MEAN_STAY_S = 235.0
 _STOPS_SHARE = 0.7
 _BIKE_TURNS = (2, 3)
