@@ -34,8 +34,8 @@ class SignalPlan:
     """Fixed-time plan; by itself of four phases with protected left turns, as is usual at Chinese crossings.
 
     PHASES in order: north-south straight, north-south left, east-west straight, east-west left; each with
-    yellow and all-red behind it. offset_s: how far into the cycle the plan is at time 0. Groups: see Crossing.
-    Times are assumptions of the simulation (docs/simulation.md).
+    yellow and all-red behind it. offset_s: how far into the cycle the plan is at time 0. Groups: see
+    Crossing. Times are assumptions of the simulation (docs/simulation.md).
     """
 
     YELLOW_S = 3.0
