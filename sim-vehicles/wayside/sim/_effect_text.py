@@ -53,7 +53,7 @@ def assumptions(connected: str, links: str) -> str:
     )
 
 
-_WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 760, 250, 40, 34, 56
+_WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 780, 270, 40, 34, 56
 
 
 def effect_picture(effects: Sequence[Effect], title: str) -> str:
@@ -84,7 +84,7 @@ def effect_picture(effects: Sequence[Effect], title: str) -> str:
         assert e.share is not None and e.share_low is not None and e.share_high is not None
         y = _TOP + _ROW * k + _ROW / 2
         colour = "#0a7d4f" if e.share_high < 0.0 else "#b3261e" if e.share_low > 0.0 else "#666"
-        parts.append(f'<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(e.name)}</text>')
+        parts.append(f'<text x="{_LEFT - 32}" y="{y + 4:.1f}" text-anchor="end">{escape(e.name)}</text>')
         low, high = x_of(e.share_low), x_of(e.share_high)
         line = f'x1="{low:.1f}" y1="{y:.1f}" x2="{high:.1f}" y2="{y:.1f}"'
         parts.append(f'<line {line} stroke="{colour}" stroke-width="3"/>')
