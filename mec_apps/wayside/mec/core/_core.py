@@ -121,6 +121,7 @@ class EdgeCore:
             counters,
             random.Random(seed),
             sensor_sources={sensor.id: _SOURCES[sensor.kind.value] for sensor in site.model.sensors},
+            road_map=site.road_map,
         )
 
     # what comes in
