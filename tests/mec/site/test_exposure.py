@@ -117,7 +117,8 @@ def test_on_this_computer_nothing_is_laid_open(folder: Path, host: str) -> None:
 OPEN = (
     BARE
     + """\
-listen: {sensors_udp: "0.0.0.0:1", sensors_ws: "0.0.0.0:2", tscbm: "0.0.0.0:3", link: "0.0.0.0:4", http: "0.0.0.0:5"}
+listen:
+  {sensors_udp: "0.0.0.0:1", sensors_ws: "0.0.0.0:2", tscbm: "0.0.0.0:3", link: "0.0.0.0:4", http: "0.0.0.0:5"}
 sensors:
   - &cam {id: cam, kind: camera, lat: 38.98, lon: 117.35, rate_hz: 10, expected_delay_ms: 65, range_m: 110}
   - {id: lidar, kind: lidar, transport: websocket, token: {env: WAYSIDE_TEST_TOKEN},

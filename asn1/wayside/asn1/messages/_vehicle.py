@@ -42,8 +42,9 @@ class BasicSafety(msgspec.Struct, frozen=True):
     the values, resolved from the millisecond of the minute near the receipt, None when the sender does not
     know. accuracy_m: one-sigma bound of PositionConfidence. brakes: names to states as on the wire schema.
     wheel_brakes: wheels that brake, None where unknown. vehicle_class: BasicVehicleClass number. role:
-    name of the BasicVehicleRole (J2735 only). events, lights: names of the set bits. path_history: newest first. path_radius_m: of the predicted path,
-    positive to the right; None beside a path_confidence (0..1) means straight on.
+    name of the BasicVehicleRole (J2735 only). events, lights: names of the set bits. path_history: newest
+    first. path_radius_m: of the predicted path, positive to the right; None beside a path_confidence (0..1)
+    means straight on.
     Source: SAE J2735 MSG_BasicSafetyMessage, T/CSAE 53-2020 Msg_BSM.
     """
 
