@@ -173,6 +173,7 @@ async def test_with_a_token_it_is_asked_for_everywhere(tmp_path: Path, clock: Vi
     [
         ("http://centre.example", {}),
         ("http://127.0.0.1", {"host": "evil.example"}),
+        ("http://127.0.0.1", {"host": "["}),
         ("http://127.0.0.1", {"x-forwarded-for": "198.51.100.7"}),
         ("http://127.0.0.1", {"forwarded": "for=198.51.100.7"}),
     ],
@@ -197,12 +198,26 @@ async def test_another_page_cannot_command_in_the_operator_s_name(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
     async with centre(tmp_path, clock) as (client, _):
-        foreign = {"origin": "http://elsewhere.example"}
-        assert await refusal(client, headers=foreign) == (403, "foreign_origin")
+        for foreign in ("http://elsewhere.example", "null", "http://["):
+            assert await refusal(client, headers={"origin": foreign}) == (403, "foreign_origin")
         plain = {"content-type": "text/plain"}
         assert await refusal(client, json=None, content=b"{}", headers=plain) == (415, "wrong_type")
         own = await client.post("/api/commands", json=WANTED, headers={"origin": "http://127.0.0.1"})
         assert own.status_code == 201
+
+
+@pytest.mark.drops(CloudReason.FOREIGN_ORIGIN)
+async def test_no_page_can_report_as_an_edge_even_under_a_name_that_leads_here(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with centre(tmp_path, clock, poll_s=0.01) as (client, running):
+        page_of = {"host": "evil.example:8080", "origin": "http://evil.example:8080"}
+        content = page(DeviceRecord("x", "rsu", "online"), site="b")
+        for method, path in (("POST", "/v1/records"), ("POST", "/v1/live"), ("GET", "/v1/commands?site=a")):
+            answer = await client.request(method, path, content=content, headers=TYPE | page_of)
+            assert (answer.status_code, answer.json()["reason"]) == (403, "foreign_origin")
+        assert running.counters.dropped(CloudReason.FOREIGN_ORIGIN) == 3
+        assert [site["site"] for site in (await client.get("/api/sites")).json()["sites"]] == ["a"]
 
 
 @pytest.mark.drops(CloudReason.UNKNOWN_SITE)

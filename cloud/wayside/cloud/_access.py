@@ -5,6 +5,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from wayside.cloud._reasons import CloudError, CloudReason
 from wayside.cloud._settings import CloudSettings, is_loopback
@@ -31,7 +32,7 @@ def access_of(request: Request, settings: CloudSettings) -> Access:
     if settings.operator_token.get_secret_value():
         return Access.TOKEN
     peer = request.client.host if request.client is not None else ""
-    named = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    named = _host_name(request)
     forwarded = any(name in request.headers for name in _FORWARDED)
     local = is_loopback(settings.host) and is_loopback(peer) and is_loopback(named)
     return Access.OPEN if local and not forwarded else Access.CLOSED
@@ -51,11 +52,37 @@ def check_operator(request: Request, settings: CloudSettings) -> None:
         )
     if access is Access.TOKEN:
         check_bearer(request, settings.operator_token.get_secret_value())
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+    if is_foreign(request):
         raise CloudError(CloudReason.FOREIGN_ORIGIN, "the page is of another origin")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise CloudError(CloudReason.WRONG_TYPE, "the body must be application/json")
+
+
+def check_edge(request: Request, token: str) -> None:
+    """Let an edge's request pass. Raises CloudError UNAUTHORIZED, FOREIGN_ORIGIN: it comes from a page, which
+    without a token could send under a name from outside that leads here (DNS rebinding)."""
+    check_bearer(request, token)
+    if "origin" in request.headers:
+        raise CloudError(CloudReason.FOREIGN_ORIGIN, "a page is no edge")
+
+
+def is_foreign(connection: HTTPConnection) -> bool:
+    """Whether a page of another origin asks; programs send no Origin."""
+    origin = connection.headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != connection.headers.get("host", "").lower()
+    except ValueError:
+        return True
+
+
+def _host_name(request: Request) -> str:
+    """The name that a request was made to, "" for none that can be read."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def check_bearer(request: Request, token: str) -> None:

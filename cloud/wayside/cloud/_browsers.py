@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from wayside.cloud._access import is_foreign
 from wayside.cloud._centre import Centre
 from wayside.cloud._live import Follower
 from wayside.cloud._reasons import CloudError, CloudReason
@@ -26,7 +26,7 @@ def browsers_router(centre: Centre) -> APIRouter:
 
     @router.websocket("/api/live")
     async def live(socket: WebSocket, site: str | None = None) -> None:
-        if _is_foreign(socket):
+        if is_foreign(socket):
             centre.counters.drop(CloudReason.FOREIGN_ORIGIN)
             await socket.close(_POLICY)
             return
@@ -71,9 +71,3 @@ async def _until_gone(socket: WebSocket) -> None:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
-
-
-def _is_foreign(socket: WebSocket) -> bool:
-    """Whether a page of another origin opened the connection; programs send no Origin."""
-    origin = socket.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != socket.headers.get("host", "").lower()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from wayside.cloud._access import check_bearer
+from wayside.cloud._access import check_edge
 from wayside.cloud._centre import Centre
 from wayside.cloud._models import ErrorOut
 from wayside.cloud._reasons import CloudError
@@ -12,7 +12,7 @@ from wayside.records import INSTANCE_HEADER, RecordError, check_instance, encode
 
 _ERRORS: dict[int | str, dict[str, object]] = {
     204: {"description": "nothing came in the time a request is held"},
-    **{status: {"model": ErrorOut} for status in (400, 401, 409, 503)},
+    **{status: {"model": ErrorOut} for status in (400, 401, 403, 409, 503)},
 }
 
 
@@ -29,7 +29,7 @@ def command_polls_router(centre: Centre) -> APIRouter:
         """Commands after the number `after` that wait for an answer, as a msgpack page with the number to go
         on with. The request is held open until one is there, 204 when none came."""
         try:
-            check_bearer(request, centre.settings.token.get_secret_value())
+            check_edge(request, centre.settings.token.get_secret_value())
             instance = check_instance(request.headers.get(INSTANCE_HEADER, ""))
         except (CloudError, RecordError) as error:
             centre.counters.drop(error.reason)

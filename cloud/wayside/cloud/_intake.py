@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 
 from fastapi import APIRouter, Request, Response
 
+from wayside.cloud._access import check_edge
 from wayside.cloud._centre import Centre
 from wayside.cloud._models import ErrorOut
 from wayside.cloud._reasons import CloudError, CloudReason
@@ -12,7 +12,7 @@ from wayside.records import INSTANCE_HEADER, RecordError, check_instance, decode
 
 CONTENT_TYPES = frozenset({"application/msgpack", "application/vnd.msgpack"})
 _ERRORS: dict[int | str, dict[str, object]] = {
-    status: {"model": ErrorOut} for status in (400, 401, 408, 409, 413, 415, 503)
+    status: {"model": ErrorOut} for status in (400, 401, 403, 408, 409, 413, 415, 503)
 }
 _BODY: dict[str, object] = {
     "requestBody": {
@@ -74,10 +74,10 @@ def _instance(request: Request, centre: Centre) -> str:
 async def _body(request: Request, centre: Centre, limit: int) -> bytes:
     """The request's body after all that can be told from its head.
 
-    Raises CloudError UNAUTHORIZED, WRONG_TYPE, TOO_LARGE, TOO_SLOW.
+    Raises CloudError UNAUTHORIZED, FOREIGN_ORIGIN, WRONG_TYPE, TOO_LARGE, TOO_SLOW.
     """
     try:
-        _authorize(request, centre.settings.token.get_secret_value())
+        check_edge(request, centre.settings.token.get_secret_value())
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in CONTENT_TYPES:
             raise CloudError(CloudReason.WRONG_TYPE, "the body must be application/msgpack")
@@ -88,15 +88,6 @@ async def _body(request: Request, centre: Centre, limit: int) -> bytes:
     except CloudError as error:
         centre.counters.drop(error.reason)
         raise
-
-
-def _authorize(request: Request, token: str) -> None:
-    if not token:
-        return
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not same:
-        raise CloudError(CloudReason.UNAUTHORIZED, "a valid bearer token is needed")
 
 
 async def _read(request: Request, timeout_s: float, limit: int) -> bytes:
