@@ -21,6 +21,7 @@ from wayside.rsu.vendors.tits0117.wire import (
     read_raw_rsm,
     slices_of,
 )
+from wayside.rsu.vendors.tits0117.wire.fields import Account, Fields
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "csae.json"
 # 2020-11-14T06:55:02.333Z, the instant of a public sample.
@@ -325,3 +326,27 @@ def test_signs_alone_have_no_form_here() -> None:
     with pytest.raises(RsuError) as caught:
         body_of("RSI", frame, CONTEXT)
     assert caught.value.reason is RsuReason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("stamp", [1 << 52, 1 << 53, 4_102_444_800_001])
+def test_a_stamp_beyond_all_years_is_refused(stamp: int) -> None:
+    event = {"alertID": "1", "eventType": 1, "eventPosition": {"lat": 390000000, "lon": 1170000000}}
+    with pytest.raises(RsuError) as caught:
+        frames_of("RSI", {"rsiDatas": [{**event, "timeStamp": stamp}]}, CONTEXT)
+    assert caught.value.reason is RsuReason.MALFORMED
+
+
+@pytest.mark.parametrize("text", ["--5", "-", "", "+5", "5 ", "٥", "5\n"])
+def test_a_text_that_is_no_number_is_refused(text: str) -> None:
+    fields = Fields({"ptcId": text}, "", Account())
+    with pytest.raises(RsuError) as caught:
+        fields.integer("ptcId", -10, 65_535)
+    assert caught.value.reason is RsuReason.MALFORMED
+
+
+def test_lost_keys_are_named_up_to_a_bound() -> None:
+    account = Account()
+    for place in ("a", "b"):
+        Fields({f"k{i}": 0 for i in range(40_000)}, place, account).end()
+    assert len(account.lost) == 65
+    assert (account.lost[0], account.lost[-1]) == ("a.k0", "more")

@@ -29,6 +29,8 @@ from wayside.rsu.vendors.tits0117.wire.fields import (
 MAX_MESSAGES = 64
 _MINUTE_INVALID = 527_040
 _LARGEST_MARK = 35_999
+# The year 2100: a later stamp is no ms since 1970.
+_LARGEST_MS = 4_102_444_800_000
 _TIME_FORM = "%Y-%m-%d %H:%M:%S"
 
 
@@ -298,7 +300,7 @@ def _event(fields: Fields, context: Context, minutes: list[int]) -> dict[str, An
         event["description"] = (
             ("textString", text) if plain else ("textGB2312", text.encode("gb2312", "replace"))
         )
-    stamp = fields.optional("timeStamp", 0, 1 << 53)
+    stamp = fields.optional("timeStamp", 0, _LARGEST_MS)
     if stamp is not None:
         # A minute of the year, or ms since 1970: units send either.
         minutes.append(stamp if stamp <= _MINUTE_INVALID else minute_of_year(UtcNs(stamp * 1_000_000)).minute)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ from wayside.rsu import RsuError, RsuReason
 
 _E7 = 10_000_000
 _LARGEST_DEG = 180
+_INTEGER = re.compile(r"-?[0-9]{1,12}")
+# Names of lost keys are the sender's own: so many of a body are kept. Own.
+_MOST_LOST = 64
 
 
 class Account:
@@ -21,7 +25,7 @@ class Account:
 
 
 class Fields:
-    """One JSON object. `end` notes the keys that nobody read as lost.
+    """One JSON object. `end` notes the keys that nobody read as lost, the first 64 of a body.
 
     All readers raise RsuError MALFORMED with the place; TOO_LARGE for a list over its bound.
     """
@@ -92,7 +96,13 @@ class Fields:
 
     def end(self) -> None:
         """All that was wanted has been read."""
-        self.account.lost += [self.at(key[:40]) for key in self._value if key not in self._read]
+        lost = self.account.lost
+        for key in self._value:
+            if key not in self._read:
+                if len(lost) >= _MOST_LOST:
+                    lost[_MOST_LOST:] = ["more"]
+                    return
+                lost.append(self.at(key[:40]))
 
 
 def listed(value: Any, place: str, most: int) -> list[Any]:
@@ -166,7 +176,7 @@ def malformed(what: str, where: str) -> RsuError:
 
 
 def _integer(value: Any, low: int, high: int, place: str) -> int:
-    if isinstance(value, str) and value.isascii() and value.lstrip("-").isdigit() and len(value) <= 12:
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
