@@ -93,6 +93,14 @@ async def test_a_page_that_was_not_taken_whole_comes_again(tmp_path: Path) -> No
         assert await take(commands, 3) == [b"a", b"b", b"c"]
 
 
+@pytest.mark.drops(RollupReason.DISK_FAILED)
+async def test_a_mark_that_the_disk_does_not_take_stops_no_commands(tmp_path: Path) -> None:
+    centre, counters = FakeCentre(b"a", b"b", b"c"), Counters()
+    async with source(tmp_path / "no folder", centre, counters) as commands:
+        assert await take(commands, 3) == [b"a", b"b", b"c"]
+    assert counters.dropped(RollupReason.DISK_FAILED) == 2
+
+
 async def test_a_centre_that_counts_anew_is_followed(tmp_path: Path) -> None:
     CommandMark(tmp_path / "mark").store(50)
     centre, counters = FakeCentre(b"a"), Counters()

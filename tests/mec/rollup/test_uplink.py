@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from wayside.records import (
     IngestAnswer,
     LiveView,
     Record,
+    RecordError,
     RecordId,
     RefusedRecord,
     SummaryRecord,
@@ -39,6 +41,7 @@ class FakeCentre:
         self.stored: list[RecordId] = []
         self.poison: set[int] = set()
         self.whole_page_poison: set[int] = set()
+        self.most_records = 1_000
         self.views: list[LiveView] = []
         self.requests: list[httpx.Request] = []
 
@@ -54,7 +57,13 @@ class FakeCentre:
         if request.url.path == "/v1/live":
             self.views.append(decode_live(request.content))
             return httpx.Response(204)
-        page = [item for item in decode_page(request.content) if isinstance(item, Record)]
+        try:
+            items = decode_page(request.content)
+        except RecordError:
+            return httpx.Response(400)
+        if len(items) > self.most_records:
+            raise httpx.WriteTimeout("the line is slow")
+        page = [item for item in items if isinstance(item, Record)]
         if any(item.id.seq in self.whole_page_poison for item in page):
             return httpx.Response(400)
         good = [item.id for item in page if item.id.seq not in self.poison]
@@ -201,6 +210,31 @@ async def test_a_record_that_makes_the_whole_page_bad_is_found(edge: Edge, summa
     ids = await edge.send([summary(n) for n in range(20)])
     assert edge.centre.stored == [record_id for record_id in ids if record_id.seq != 6]
     assert [row[1:3] for row in await edge.outbox.refused()] == [(6, "status 400")]
+
+
+async def test_a_page_that_is_too_much_for_the_line_is_halved_until_it_gets_through(
+    edge: Edge, summary: Summary
+) -> None:
+    edge.centre.most_records = 3
+    ids = await edge.send([summary(n) for n in range(40)])
+    assert edge.centre.stored == ids
+    assert edge.counters.dropped(RollupReason.UNREACHABLE) >= 4
+
+
+@pytest.mark.drops(RollupReason.REFUSED)
+async def test_a_record_that_is_damaged_on_the_disk_does_not_hold_up_the_others(
+    tmp_path: Path, summary: Summary
+) -> None:
+    path = tmp_path / "o.db"
+    async with await Outbox.open(path, SITE, SystemClock()) as outbox:
+        ids = await outbox.append([(SITE, summary(n)) for n in range(5)])
+    with sqlite3.connect(path) as sql:
+        sql.execute("UPDATE outbox SET body = x'c1c1c1' WHERE seq = 3")
+    sql.close()
+    async with running(tmp_path) as edge:
+        assert await edge.uplink.drain(5.0)
+        assert edge.centre.stored == [*ids[:2], *ids[3:]]
+        assert [row[1] for row in await edge.outbox.refused()] == [3]
 
 
 async def test_part_of_a_page_is_confirmed_and_the_rest_comes_again(edge: Edge, summary: Summary) -> None:

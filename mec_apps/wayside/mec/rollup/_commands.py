@@ -133,7 +133,11 @@ class HttpCommands:
             if number not in taken:
                 taken.append(number)
             if len(taken) == len(page.commands):
-                await asyncio.to_thread(self._mark.store, page.next)
+                try:
+                    await asyncio.to_thread(self._mark.store, page.next)
+                except RollupError as error:
+                    # The commands were taken; after a restart they come again and are known then.
+                    self._counters.drop(error.reason)
 
         return take
 

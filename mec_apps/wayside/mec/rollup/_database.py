@@ -250,14 +250,22 @@ class Database:
         page: list[Stored] = []
         size = 0
         try:
-            for (body,) in self._sql.execute("SELECT body FROM outbox ORDER BY row LIMIT ?", (limit,)):
+            rows = self._sql.execute("SELECT boot, seq, body FROM outbox ORDER BY row LIMIT ?", (limit,))
+            for boot, seq, body in rows:
                 size += len(body)
                 if page and size > max_bytes:
                     break
-                page.append(Stored(_identified.decode(body).id, body))
-        except (sqlite3.Error, msgspec.DecodeError) as error:
-            raise self._failure(error) from None
+                page.append(Stored(self._identity(boot, seq, body), body))
+        except sqlite3.Error as error:
+            raise disk_error(error, self._path) from None
         return page
+
+    def _identity(self, boot: int, seq: int, body: bytes) -> RecordId:
+        """As the record says; one that is damaged goes by its row, and is refused where it is read."""
+        try:
+            return _identified.decode(body).id
+        except msgspec.DecodeError:
+            return RecordId(self._site, boot, seq)
 
     def confirm(self, ids: Iterable[RecordId]) -> int:
         """Delete records the centre has; returns how many were there."""

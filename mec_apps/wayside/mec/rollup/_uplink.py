@@ -92,8 +92,9 @@ class Delivered(msgspec.Struct, frozen=True):
 class PagedUplink(ABC):
     """What all uplinks share: one ordered sender, and the live view.
 
-    A page is sent until it is known what became of it, the next only then; a record leaves the outbox only
-    when it has arrived, and one that is refused is set aside so that the others go on. The live view is
+    A page is sent until it is known what became of it, the next only then; one that does not get through is
+    halved, and pages grow again as they arrive. A record leaves the outbox only when it has arrived, and one
+    that is refused is set aside so that the others go on. The live view is
     volatile: newest wins, nothing is queued. Counts `uplink_pages`, `uplink_records`, `uplink_live`,
     `uplink_live_superseded`, and RollupReason drops.
     """
@@ -211,11 +212,16 @@ class PagedUplink(ABC):
         except PageRefused as refusal:
             await self._narrow(page, refusal)
             return
+        except RollupError as error:
+            if error.reason is RollupReason.UNREACHABLE:
+                # It may be too much for the line in the time that a page is given.
+                self._page_records = max(1, len(page) // 2)
+            raise
         if delivered.arrived:
             self._counters.count("uplink_records", by=await self._outbox.confirm(delivered.arrived))
         if delivered.refused:
             await self._outbox.set_aside(delivered.refused)
-        self._page_records = min(self._page_records * 2, self._most_records)
+        self._page_records = min(self._page_records + self._page_records // 4 + 1, self._most_records)
         self._counters.count("uplink_pages")
 
     async def _narrow(self, page: list[Stored], refusal: PageRefused) -> None:
