@@ -230,6 +230,12 @@ async def to(page: Page, name: str) -> None:
     await page.locator("#pages a", has_text=name).click()
 
 
+async def middles(page: Page, selector: str) -> list[float]:
+    """Where on the screen the middles of these elements are, from left to right, px."""
+    boxes = [await one.bounding_box() for one in await page.locator(selector).all()]
+    return sorted(box["x"] + box["width"] / 2 for box in boxes if box)
+
+
 async def test_the_corridor_has_its_intersections_sensors_signs_and_jams(
     serve: Any, crossing: Any, optional_part: Callable[[str, bool], None]
 ) -> None:
@@ -248,6 +254,13 @@ async def test_the_corridor_has_its_intersections_sensors_signs_and_jams(
             assert sorted(await page.locator(".place").all_inner_texts()) == ["12-1", "12-2", "12-3"]
             assert await page.locator(".sensor").count() == 3
             assert await page.locator(".sign[data-kind='limit']").inner_text() == "40"
+            # Seen from afar too, each sensor stands where it does beside its own intersection.
+            assert await page.locator("#map").get_attribute("data-far") == "true"
+            apart = [
+                abs(s - i)
+                for s, i in zip(await middles(page, ".sensor"), await middles(page, ".place"), strict=True)
+            ]
+            assert max(apart) - min(apart) < 3.0, apart
             await page.wait_for_selector(".card[data-severity='2']:has-text('Traffic jam')")
             await shot(page, "corridor")
             await page.locator(".intersections button", has_text="12-2").click()
