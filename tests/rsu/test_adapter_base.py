@@ -384,3 +384,36 @@ async def test_a_lifetime_outside_the_bounds_is_the_callers_mistake(clock: Virtu
     with pytest.raises(ValueError, match="ttl_ms"):
         adapter.send(tim(clock), ttl_ms=ttl_ms)
     await adapter.close()
+
+
+async def test_a_way_that_opens_and_is_lost_at_once_is_tried_ever_more_slowly(clock: VirtualClock) -> None:
+    adapter = device(clock, reconnect_first_s=0.2, reconnect_ceiling_s=10.0)
+    await adapter.connect()
+    for _ in range(600):
+        if adapter.is_open:
+            adapter._lost(RsuError(RsuReason.OFFLINE, "another took our place"))
+        await asyncio.sleep(0)
+        clock.advance(0.1)
+        for _ in range(4):
+            await asyncio.sleep(0)
+    assert 5 <= adapter.opened <= 30
+    await adapter.close()
+
+
+async def test_a_way_that_is_lost_while_it_opens_is_opened_again(clock: VirtualClock) -> None:
+    adapter = device(clock)
+    opens = adapter._open
+
+    async def lost_half_way() -> None:
+        await opens()
+        if adapter.opened == 1:
+            adapter._lost(RsuError(RsuReason.OFFLINE, "gone"))
+
+    adapter._open = lost_half_way  # type: ignore[method-assign]
+    await adapter.connect()
+    for _ in range(30):
+        clock.advance(0.1)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert adapter.opened == 2 and adapter.is_open
+    await adapter.close()

@@ -293,11 +293,11 @@ class Adapter(abc.ABC):
 
     def _lost(self, error: RsuError) -> None:
         """The way to the device is gone; the base will open it again."""
+        self._is_lost.set()
         if self._is_open.is_set():
             self._is_open.clear()
             self.counters.drop(error.reason)
             self._silent(error)
-            self._is_lost.set()
 
     def _acknowledge(self, delivery: Delivery, state: DeliveryState) -> None:
         """A confirmation came later than `_transmit` returned."""
@@ -325,6 +325,7 @@ class Adapter(abc.ABC):
         while True:
             if self.state is not DeviceState.OFFLINE:
                 self._set_state(DeviceState.CONNECTING)
+            self._is_lost.clear()
             try:
                 await self._open()
             except RsuError as error:
@@ -334,13 +335,16 @@ class Adapter(abc.ABC):
                 self._silent(error)
                 self._tried.set()
             else:
-                self._backoff.reset()
-                self._is_lost.clear()
-                self._is_open.set()
+                opened = self.clock.mono()
+                if not self._is_lost.is_set():
+                    self._is_open.set()
                 self._tried.set()
                 self._work.set()
                 await self._is_lost.wait()
                 await self._shut()
+                # A way that opens and is lost at once, time and again, is no success.
+                if self.clock.mono() - opened >= self.config.reconnect_ceiling_s * 1e9:
+                    self._backoff.reset()
             self.counters.count("rsu_reconnects")
             await self.clock.sleep(self._backoff.next_s())
 

@@ -11,7 +11,16 @@ import pytest
 
 from wayside.clock import SystemClock, VirtualClock
 from wayside.rsu import RsuError, RsuReason
-from wayside.rsu.mqtt import BrokerLimits, Connect, MqttBroker, MqttClient, Publish, Will, build_packet
+from wayside.rsu.mqtt import (
+    BrokerLimits,
+    Connect,
+    MqttBroker,
+    MqttClient,
+    Publish,
+    Subscribe,
+    Will,
+    build_packet,
+)
 
 pytestmark = pytest.mark.joint
 
@@ -328,3 +337,91 @@ async def test_the_broker_bounds_its_clients_and_subscriptions(clock: VirtualClo
     assert broker.counters.dropped(RsuReason.QUEUE_FULL) == 1
     await first.client.close()
     await broker.close()
+
+
+async def test_a_lost_connection_leaves_no_task_behind(clock: VirtualClock) -> None:
+    before = asyncio.all_tasks()
+    broker = MqttBroker(clock)
+    await broker.start()
+    person = Person(clock, broker.port, "reader", keep_alive_s=60)
+    await person.client.connect()
+    await broker.close()
+    await person.until(lambda: bool(person.lost))
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_broker_that_answers_and_hangs_up_is_no_open_connection(clock: VirtualClock) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"\x20\x02\x00\x00")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    for _ in range(20):
+        person = Person(clock, server.sockets[0].getsockname()[1], "reader")
+        try:
+            await person.client.connect()
+        except RsuError as error:
+            assert error.reason is RsuReason.OFFLINE
+        else:
+            await person.until(lambda p=person: bool(p.lost))  # type: ignore[misc]
+        assert not person.client.is_open
+        await person.client.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_broker_that_answers_to_fewer_filters_is_refused(clock: VirtualClock) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"\x20\x02\x00\x00")
+        await reader.readuntil(b"\x82")
+        writer.write(b"\x90\x03\x00\x01\x00")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    person = Person(clock, server.sockets[0].getsockname()[1], "reader")
+    await person.client.connect()
+    with pytest.raises(RsuError) as caught:
+        await person.client.subscribe({"a": 0, "b": 0})
+    assert caught.value.reason is RsuReason.MALFORMED
+    await person.client.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_who_sends_single_octets_does_not_hold_a_place(clock: VirtualClock, broker: MqttBroker) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+    for octet in bytes.fromhex("100d00"):
+        writer.write(bytes((octet,)))
+        await asyncio.sleep(0.01)
+        clock.advance(4.0)
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(3):
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    assert broker.counters.dropped(RsuReason.TIMEOUT) == 1
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_a_filter_that_is_named_often_gets_what_is_kept_once(
+    clock: VirtualClock, broker: MqttBroker
+) -> None:
+    writer = Person(clock, broker.port, "writer")
+    await writer.client.connect()
+    await writer.client.publish_acknowledged("kept", b"x", retain=True)
+    delivered = broker.counters.value("broker_delivered")
+    hello = Connect(client_id="many", username="edge", password=b"secret")
+    _, many = await asyncio.open_connection("127.0.0.1", broker.port)
+    many.write(build_packet(hello) + build_packet(Subscribe(1, (("kept", 0),) * 1_000)))
+    await writer.until(lambda: broker.counters.value("broker_delivered") > delivered)
+    assert broker.counters.value("broker_delivered") == delivered + 1
+    many.close()
+    with contextlib.suppress(ConnectionError):
+        await many.wait_closed()
+    await writer.client.close()

@@ -158,3 +158,32 @@ def test_a_bad_filter_is_refused(name: str) -> None:
 def test_a_bad_topic_is_refused(topic: str) -> None:
     with pytest.raises(RsuError):
         build_packet(Publish(topic=topic, payload=b""))
+
+
+@given(st.lists(PACKETS, min_size=1, max_size=4), st.data())
+def test_damaged_packets_are_packets_or_a_typed_error(packets: list[Packet], data: st.DataObject) -> None:
+    stream = bytearray(b"".join(map(build_packet, packets)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
+    reader = PacketReader(200, lambda number, octets: None)
+    at = data.draw(st.integers(0, len(stream)))
+    try:
+        found = reader.feed(bytes(stream[:at])) + reader.feed(bytes(stream[at:]))
+    except RsuError as error:
+        assert error.reason in (RsuReason.MALFORMED, RsuReason.TOO_LARGE, RsuReason.UNSUPPORTED)
+    else:
+        assert all(build_packet(packet) for packet in found if not isinstance(packet, Publish))
+
+
+@given(st.integers(0, 1), st.integers(100, 5_000), st.lists(st.integers(0, 6_000), max_size=8))
+def test_a_large_message_is_passed_over_and_the_next_ones_read(qos: int, size: int, cuts: list[int]) -> None:
+    large = Publish(topic="a/b", payload=bytes(size), qos=qos, packet_id=7 * qos)
+    small = Publish(topic="a", payload=b"x")
+    stream = b"".join(map(build_packet, (small, large, PingResp(), large, small)))
+    told: list[tuple[int, int]] = []
+    reader, found, at = PacketReader(90, lambda number, octets: told.append((number, octets))), [], 0
+    for end in [*sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]:
+        found += reader.feed(stream[at:end])
+        at = end
+    assert found == [small, PingResp(), small]
+    assert told == [(7 * qos, 5 + 2 * qos + size)] * 2

@@ -25,6 +25,7 @@ from wayside.rsu.mqtt._packets import (
     Will,
     build_packet,
 )
+from wayside.rsu.mqtt._tls import Tls
 from wayside.rsu.mqtt._topics import check_filter, check_topic, matches
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Share",
     "SubAck",
     "Subscribe",
+    "Tls",
     "UnsubAck",
     "Unsubscribe",
     "Will",

@@ -49,7 +49,7 @@ class BrokerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     packet_bytes: int = 1_048_576
     clients: int = 64
-    subscriptions: int = 64
+    subscriptions: int = 1_024
     queue_bytes: int = 4_194_304
     unacknowledged: int = 1_000
     retained: int = 1_000
@@ -240,9 +240,10 @@ class _Connection(asyncio.Protocol):
         self._broker.closed(self)
 
     def data_received(self, data: bytes) -> None:
-        self._heard_s = self._broker.now_s()
         try:
             for packet in self._reader.feed(data):
+                # Whole packets are signs of life, single octets are not.
+                self._heard_s = self._broker.now_s()
                 self._take(packet)
         except RsuError as error:
             _log.info("broker: %s is cut off: %s", self.client_id or "a client", error)
@@ -330,7 +331,8 @@ class _Connection(asyncio.Protocol):
             self._filters[name] = min(qos, 1)
             codes.append(min(qos, 1))
         self._write(SubAck(packet.packet_id, tuple(codes)))
-        for (name, _), code in zip(packet.filters, codes, strict=True):
+        granted = {name: code for (name, _), code in zip(packet.filters, codes, strict=True)}
+        for name, code in granted.items():
             if code != _REFUSED_FILTER:
                 for message in self._broker.retained(name):
                     self.deliver(message, min(code, message.qos))

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from wayside.clock import Clock
 from wayside.rsu._reasons import RsuError, RsuReason
@@ -21,9 +23,11 @@ from wayside.rsu.mqtt._packets import (
     Will,
     build_packet,
 )
+from wayside.rsu.mqtt._tls import Tls, refusal
 from wayside.runtime import TaskOwner
 
 ANSWER_S = 5.0
+_GOODBYE_S = 1.0
 _REFUSED = {
     1: (RsuReason.UNSUPPORTED, "the broker does not speak MQTT 3.1.1"),
     2: (RsuReason.CONFIG, "the broker refuses the client id"),
@@ -39,7 +43,8 @@ class MqttClient:
     Subscriptions are kept and made again on each `connect`; there is no session at the broker.
     on_message: called with each message, at QoS 1 after it was acknowledged. on_lost: called once when an
     open connection ends without `close`. write_limit_bytes: what may wait for the socket; more is refused
-    with QUEUE_FULL. answer_s: real time within which the broker must answer.
+    with QUEUE_FULL. answer_s: real time within which the broker must answer. tls: encrypt, and hold the
+    broker to its certificate. on_refused: told of a message over packet_limit_bytes, which is passed over.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class MqttClient:
         packet_limit_bytes: int = 1_048_576,
         write_limit_bytes: int = 4_194_304,
         answer_s: float = ANSWER_S,
+        tls: Tls | None = None,
+        on_refused: Callable[[RsuError], None] | None = None,
     ) -> None:
         self.host, self.port = host, port
         self._clock = clock
@@ -73,11 +80,14 @@ class MqttClient:
         self._packet_limit = packet_limit_bytes
         self._write_limit = write_limit_bytes
         self._answer_s = answer_s
+        self._tls = tls
+        self._on_refused = on_refused
         self._filters: dict[str, int] = {}
         self._numbers = itertools.cycle(range(1, 65_536))
         self._answers: dict[tuple[type, int], asyncio.Future[Packet]] = {}
         self._stream: _Stream | None = None
-        self._keeper: TaskOwner | None = None
+        self._tasks: TaskOwner | None = None
+        self._ping: asyncio.Task[None] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -87,23 +97,33 @@ class MqttClient:
     async def connect(self) -> None:
         """Connect, log in and subscribe again to what was subscribed before.
 
-        Raises RsuError UNREACHABLE, AUTH, UNSUPPORTED, CONFIG, MALFORMED, TIMEOUT; nothing stays open then.
+        Raises RsuError UNREACHABLE, AUTH (the certificate too), UNSUPPORTED, CONFIG, MALFORMED, TIMEOUT;
+        nothing stays open then.
         """
         await self.close()
+        secure: dict[str, Any] = {}
+        if self._tls is not None:
+            context = await asyncio.to_thread(self._tls.context)
+            secure = {"ssl": context, "server_hostname": self._tls.server_name or self.host}
         loop = asyncio.get_running_loop()
         stream = _Stream(self, self._packet_limit)
         answer = self._expect(ConnAck, 0)
         try:
             async with asyncio.timeout(self._answer_s):
-                await loop.create_connection(lambda: stream, self.host, self.port)
+                await loop.create_connection(lambda: stream, self.host, self.port, **secure)
                 stream.write(self._hello)
                 found = await answer
             if isinstance(found, ConnAck) and found.code:
                 reason, what = _REFUSED.get(found.code, (RsuReason.MALFORMED, "unknown answer"))
                 raise RsuError(reason, what, vendor_code=f"CONNACK {found.code}")
+            if stream.has_ended:
+                raise stream.error
             self._stream = stream
             if self._filters:
                 await self._ask_for(self._filters)
+        except ssl.SSLError as error:
+            await self._drop(stream)
+            raise refusal(error, f"{self.host}:{self.port}") from None
         except (OSError, TimeoutError) as error:
             await self._drop(stream)
             reason = RsuReason.TIMEOUT if isinstance(error, TimeoutError) else RsuReason.UNREACHABLE
@@ -115,8 +135,8 @@ class MqttClient:
         finally:
             self._answers.pop((ConnAck, 0), None)
         if self._hello.keep_alive_s:
-            self._keeper = TaskOwner("mqtt keep-alive")
-            self._keeper.start(self._keep_alive(stream), "ping")
+            self._tasks = self._tasks or TaskOwner("mqtt keep-alive")
+            self._ping = self._tasks.start(self._keep_alive(stream), "ping")
 
     async def subscribe(self, filters: Mapping[str, int]) -> None:
         """Ask for messages by filter and highest QoS, now and on each later `connect`.
@@ -166,6 +186,15 @@ class MqttClient:
             case _:
                 raise RsuError(RsuReason.MALFORMED, f"{type(packet).__name__} from a broker")
 
+    def passed_over(self, packet_id: int, octets: int) -> None:
+        """A message was too large to be read; called by the stream."""
+        if packet_id and self._stream is not None:
+            self._stream.write(PubAck(packet_id))
+        if self._on_refused is not None:
+            self._on_refused(
+                RsuError(RsuReason.TOO_LARGE, f"a message of {octets} octets", limit=self._packet_limit)
+            )
+
     def lost(self, stream: _Stream, error: RsuError) -> None:
         """A stream ended; called by the stream."""
         for future in self._answers.values():
@@ -173,13 +202,17 @@ class MqttClient:
                 future.set_exception(error)
         if self._stream is stream:
             self._stream = None
+            if self._ping is not None:
+                self._ping.cancel()
             self._on_lost(error)
 
     async def _ask_for(self, filters: Mapping[str, int]) -> None:
         number = self._next_number(SubAck)
         answer = await self._ask(Subscribe(number, tuple(filters.items())), SubAck, number)
         codes = answer.codes if isinstance(answer, SubAck) else ()
-        refused = [name for name, code in zip(filters, codes, strict=False) if code == 0x80]
+        if len(codes) != len(filters):
+            raise RsuError(RsuReason.MALFORMED, f"{len(codes)} answers to {len(filters)} filters")
+        refused = [name for name, code in zip(filters, codes, strict=True) if code == 0x80]
         if refused:
             raise RsuError(RsuReason.AUTH, f"the broker refuses the filter {refused[0]}")
 
@@ -230,21 +263,24 @@ class MqttClient:
                 return
 
     async def _drop(self, stream: _Stream, *, flush: bool = False) -> None:
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            await keeper.close()
-        stream.end(flush)
-        # A transport gives its socket back on the loop's next turn.
-        await asyncio.sleep(0)
+        tasks, self._tasks, self._ping = self._tasks, None, None
+        if tasks is not None:
+            await tasks.close()
+        await stream.close(flush)
 
 
 class _Stream(asyncio.Protocol):
     def __init__(self, client: MqttClient, packet_limit: int) -> None:
         self._client = client
-        self._reader = PacketReader(packet_limit)
+        self._reader = PacketReader(packet_limit, client.passed_over)
         self._transport: asyncio.Transport | None = None
-        self._error = RsuError(RsuReason.OFFLINE, "the broker ended the connection")
+        self._ended = asyncio.Event()
+        self.error = RsuError(RsuReason.OFFLINE, "the broker ended the connection")
         self.packets = 0
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended.is_set()
 
     @property
     def waiting(self) -> int:
@@ -267,11 +303,25 @@ class _Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._client.lost(self, self._error)
+        self._ended.set()
+        if isinstance(exc, ssl.SSLError):
+            self.error = refusal(exc, "the broker")
+        self._client.lost(self, self.error)
 
     def fail(self, error: RsuError) -> None:
-        self._error = error
+        self.error = error
         self.end(flush=False)
+
+    async def close(self, flush: bool) -> None:
+        """End the connection and wait until its socket is given back; a goodbye that hangs is cut off."""
+        if self._transport is None:
+            return
+        self.end(flush)
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._ended.wait()
+        except TimeoutError:
+            self.end(flush=False)
 
     def end(self, flush: bool) -> None:
         if self._transport is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 from typing import Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 
@@ -13,6 +13,7 @@ from wayside.clock import Clock, MonoNs
 from wayside.rsu._reasons import RsuError, RsuReason
 from wayside.rsu.mqtt._client import MqttClient
 from wayside.rsu.mqtt._packets import Publish
+from wayside.rsu.mqtt._tls import Tls
 
 # One message for all units reaches each of their shares within this time. Own.
 _AT_ONCE_NS = 50_000_000
@@ -35,6 +36,7 @@ class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     keep_alive_s: int = 60
     packet_limit_bytes: int = 1_048_576
+    tls: Tls | None = None
 
     def __repr__(self) -> str:
         return f"BrokerAddress({self.host}:{self.port}, {self.client_id})"
@@ -69,15 +71,13 @@ class Share:
         """Publish; at QoS 1 until the broker has taken it. Raises RsuError OFFLINE, QUEUE_FULL, TIMEOUT."""
         if self._hub is None:
             raise RsuError(RsuReason.OFFLINE, "no connection to the broker")
-        if qos:
-            await self._hub.client.publish_acknowledged(topic, payload)
-        else:
-            self._hub.client.publish(topic, payload)
+        await self._hub.publish(topic, payload, qos)
 
     async def publish_to_all(self, topic: str, payload: bytes, *, qos: int) -> None:
         """Publish under a topic that all units hear; what another share just published is not repeated."""
-        if self._hub is None or self._hub.is_new(topic, payload):
-            await self.publish(topic, payload, qos=qos)
+        if self._hub is None:
+            raise RsuError(RsuReason.OFFLINE, "no connection to the broker")
+        await self._hub.publish_once(topic, payload, qos)
 
     def join(self, hub: _Hub | None) -> None:
         """Take the share of an open connection."""
@@ -103,19 +103,40 @@ class _Hub:
             keep_alive_s=address.keep_alive_s,
             packet_limit_bytes=address.packet_limit_bytes,
             on_message=self._route,
+            tls=address.tls,
             on_lost=self._lost,
+            on_refused=self._refused,
         )
         self._clock = clock
         self._closed = closed
-        self._to_all: dict[str, tuple[bytes, MonoNs]] = {}
+        self._to_all: dict[str, tuple[bytes, MonoNs, asyncio.Future[None]]] = {}
 
-    def is_new(self, topic: str, payload: bytes) -> bool:
+    async def publish(self, topic: str, payload: bytes, qos: int) -> None:
+        if qos:
+            await self.client.publish_acknowledged(topic, payload)
+        else:
+            self.client.publish(topic, payload)
+
+    async def publish_once(self, topic: str, payload: bytes, qos: int) -> None:
         now = self._clock.mono()
         before = self._to_all.get(topic)
         if before is not None and before[0] == payload and now - before[1] < _AT_ONCE_NS:
-            return False
-        self._to_all[topic] = payload, now
-        return True
+            # What became of it is true for this share as well.
+            await asyncio.shield(before[2])
+            return
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._to_all[topic] = payload, now, outcome
+        try:
+            await self.publish(topic, payload, qos)
+            outcome.set_result(None)
+        except RsuError as error:
+            outcome.set_exception(error)
+            raise
+        finally:
+            if not outcome.done():
+                outcome.set_exception(RsuError(RsuReason.OFFLINE, "closed before it was sent"))
+            # Read here: there may be nobody else who asks.
+            outcome.exception()
 
     async def leave(self, share: Share) -> None:
         self.shares.remove(share)
@@ -138,6 +159,10 @@ class _Hub:
             first = named[share.layout]
             share.refused(first if isinstance(first, RsuReason) else RsuReason.UNKNOWN_SOURCE)
 
+    def _refused(self, error: RsuError) -> None:
+        for share in self.shares[:1]:
+            share.refused(error.reason)
+
     def _lost(self, error: RsuError) -> None:
         shares, self.shares = self.shares, []
         self._closed()
@@ -148,8 +173,21 @@ class _Hub:
 
 class _Hubs:
     def __init__(self) -> None:
-        self.lock = asyncio.Lock()
+        # One a broker: waiting for one that does not answer holds up no other.
+        self.locks: WeakValueDictionary[BrokerAddress, asyncio.Lock] = WeakValueDictionary()
         self.open: dict[BrokerAddress, _Hub] = {}
+
+    def check_client_id(self, address: BrokerAddress) -> None:
+        """A broker ends the older of two connections with one client id: they would take turns for ever."""
+        for other in self.open:
+            same = (other.host, other.port, other.client_id) == (
+                address.host,
+                address.port,
+                address.client_id,
+            )
+            if same and other != address:
+                what = f"two logins have the client id {address.client_id} at {address.host}:{address.port}"
+                raise RsuError(RsuReason.CONFIG, what, advice="give each login its own client_id")
 
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Hubs] = WeakKeyDictionary()
@@ -161,9 +199,11 @@ async def join(clock: Clock, address: BrokerAddress, share: Share) -> None:
     Raises RsuError as `MqttClient.connect` does, and CONFIG for a unit that another share has.
     """
     hubs = _by_loop.setdefault(asyncio.get_running_loop(), _Hubs())
-    async with hubs.lock:
+    lock = hubs.locks.setdefault(address, asyncio.Lock())
+    async with lock:
         hub = hubs.open.get(address)
         if hub is None:
+            hubs.check_client_id(address)
             hub = _Hub(clock, address, lambda: hubs.open.pop(address, None))
             await hub.client.connect()
             hubs.open[address] = hub

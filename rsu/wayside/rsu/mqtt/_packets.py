@@ -5,6 +5,8 @@ Source: OASIS MQTT Version 3.1.1, sections 2 and 3. QoS 0 and 1; QoS 2 is refuse
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from wayside.rsu._reasons import RsuError, RsuReason
@@ -146,20 +148,35 @@ def build_packet(packet: Packet) -> bytes:
 
 
 class PacketReader:
-    """Cuts a stream into packets. limit_bytes: of one packet; a larger one is refused by its header alone."""
+    """Cuts a stream into packets. limit_bytes: of one packet; a larger one is refused by its header alone.
 
-    def __init__(self, limit_bytes: int) -> None:
+    passed_over: takes packet id (0 at QoS 0) and octets of a larger message, which is then skipped unread,
+    so that one sender's message does not end the stream for all.
+    """
+
+    def __init__(self, limit_bytes: int, passed_over: Callable[[int, int], None] | None = None) -> None:
         self._limit = min(limit_bytes, MAX_REMAINING)
+        self._passed_over = passed_over
         self._buffer = bytearray()
+        self._skip = 0
 
     def feed(self, data: bytes) -> list[Packet]:
         """Packets that are complete with these octets. Raises RsuError MALFORMED, TOO_LARGE, UNSUPPORTED:
         the stream cannot be read on then."""
-        self._buffer += data
+        skipped = min(self._skip, len(data))
+        self._skip -= skipped
+        self._buffer += data[skipped:]
         packets: list[Packet] = []
         at = 0
         while (head := self._head(at)) is not None:
             first, start, length = head
+            if length > self._limit:
+                if not self._pass_over(first, start, length):
+                    break
+                end = start + length
+                at = min(end, len(self._buffer))
+                self._skip = end - at
+                continue
             if len(self._buffer) < start + length:
                 break
             packets.append(_parse(first, bytes(self._buffer[start : start + length])))
@@ -177,12 +194,24 @@ class PacketReader:
             length |= (octet & 0x7F) << shift
             shift += 7
             if not octet & 0x80:
-                if length > self._limit:
+                passes = self._passed_over is not None and self._buffer[at] >> 4 == 3
+                if length > self._limit and not passes:
                     raise RsuError(RsuReason.TOO_LARGE, f"packet of {length} octets", limit=self._limit)
                 return self._buffer[at], i + 1, length
         if len(self._buffer) >= at + 5:
             raise _malformed("a length of more than four octets", "header")
         return None
+
+    def _pass_over(self, first: int, start: int, length: int) -> bool:
+        """Whether a large message's topic and number are there; then it is told."""
+        topic = int.from_bytes(self._buffer[start : start + 2], "big")
+        head = min(2 + topic + (2 if first & 0x06 else 0), length)
+        if len(self._buffer) < start + max(head, 2):
+            return False
+        found = _publish(first & 0x0F, _Cursor(bytes(self._buffer[start : start + head])))
+        if self._passed_over is not None:
+            self._passed_over(found.packet_id, length)
+        return True
 
 
 def _check_first(first: int) -> None:
