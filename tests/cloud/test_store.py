@@ -137,6 +137,62 @@ def test_the_highest_revision_wins_in_any_order(
     writer.close()
 
 
+@pytest.mark.drops(CloudReason.ID_CONFLICT)
+def test_what_one_page_tells_twice_counts_once_and_the_first_of_an_identity_is_the_one(
+    make_store: Callable[..., Store],
+) -> None:
+    writer, reader = make_store()
+    first = record(event(revision=2, trace_id="first"), 1)
+    writer.keep(numbered(record(event("known"), 9)), NOW)
+    page = numbered(
+        first,
+        record(event(revision=2, trace_id="same revision"), 2),
+        first,
+        record(event(revision=3, trace_id="conflict"), 1),
+        record(event("known"), 9),
+        record(event(revision=1, trace_id="older"), 3),
+        record(DeliveryRecord("d", "u", "TIM", "sent"), 4),
+        record(DeliveryRecord("d", "u", "TIM", "old"), 8, boot=0),
+    )
+    kept = writer.keep(page, NOW)
+    assert kept.refused == [(3, CloudReason.ID_CONFLICT)]
+    assert [item.seq for item in kept.committed] == [1, 2, 1, 9, 3, 4, 8]
+    assert [item.id.seq for item in kept.fresh] == [1, 2, 3, 4, 8]
+    assert reader.stored()["a"] == {
+        "event": {"taken": 4, "kept": 4},
+        "delivery": {"taken": 2, "kept": 2},
+    }
+    shown = reader.event("a", "e1")
+    assert shown is not None and shown.event.trace_id == "first"
+    assert [item.state for item in reader.deliveries(None)] == ["sent"]
+    assert reader.trace("older") is not None and reader.trace("conflict") is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    told=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 3)), min_size=1, max_size=40),
+    page_size=st.integers(1, 40),
+)
+def test_pages_of_any_size_leave_what_single_records_leave(
+    tmp_path_factory: pytest.TempPathFactory, told: list[tuple[int, int]], page_size: int
+) -> None:
+    records = [record(event(f"e{seq % 4}", revision), seq) for seq, revision in told]
+    left: list[object] = []
+    for size in (1, page_size):
+        path = tmp_path_factory.mktemp("store") / "records.db"
+        writer = RecordWriter(path, sites=10, keep_records=100, keep_days=1.0)
+        reader = RecordReader(path)
+        refused, fresh = 0, []
+        for begin in range(0, len(records), size):
+            kept = writer.keep(numbered(*records[begin : begin + size]), NOW)
+            refused += len(kept.refused)
+            fresh += [item.id for item in kept.fresh]
+        left.append((refused, fresh, reader.events(EventFilter()), reader.stored()))
+        reader.close()
+        writer.close()
+    assert left[0] == left[1]
+
+
 def test_devices_and_sites_show_their_newest_record(make_store: Callable[..., Store]) -> None:
     writer, reader = make_store()
     site = SiteRecord("A", 39.0, 117.3, "0.1", {"type": "FeatureCollection", "features": []})
@@ -272,10 +328,11 @@ def test_the_newest_delivery_of_each_message_to_each_device_is_known(
     assert len(reader.deliveries("b")) == 1
 
 
-def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, len(STEPS)))
+def test_a_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / "records.db"
     sql = sqlite3.connect(path)
-    sql.executescript(f"{STEPS[0]} PRAGMA user_version = 1;")
+    sql.executescript(f"{' '.join(STEPS[:version])} PRAGMA user_version = {version};")
     sql.close()
     writer = RecordWriter(path, sites=10, keep_records=10, keep_days=1.0)
     writer.keep(numbered(record(event(), 1)), NOW)

@@ -13,7 +13,8 @@ from wayside.cloud._live import LiveHub
 from wayside.cloud._queries import RecordReader
 from wayside.cloud._reasons import CloudError, CloudReason
 from wayside.cloud._settings import CloudSettings
-from wayside.cloud._store import Kept, RecordWriter, class_of
+from wayside.cloud._store import Kept, RecordWriter
+from wayside.cloud._views import classes
 from wayside.observe import Counters
 from wayside.records import (
     EventRecord,
@@ -199,8 +200,8 @@ class Centre:
         except (CloudError, RecordError) as error:
             self.counters.drop(error.reason)
             raise
-        for record in kept.fresh:
-            self.counters.count("records_stored", class_of(record))
+        for name, number in classes(kept.fresh).items():
+            self.counters.count("records_stored", name, number)
         self.counters.count("records_repeated", by=len(kept.committed) - len(kept.fresh))
         for _, item in bad:
             self.counters.drop(item.reason)

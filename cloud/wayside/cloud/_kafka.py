@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 _RECORDS = "kafka records"
 _VIEWS = "kafka live views"
 _POLL_MS = 500
-_POLL_RECORDS = 1_000
+_POLL_RECORDS = 4_000
 _DETAIL_CHARS = 512
 
 

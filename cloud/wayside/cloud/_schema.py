@@ -54,9 +54,15 @@ CREATE TABLE audit (
     address TEXT NOT NULL, action TEXT NOT NULL, site TEXT NOT NULL, detail TEXT NOT NULL
 );
 """
+# What is counted over time is found by its site, and an open event among many closed ones.
+_FINDING = """
+DROP INDEX records_summary;
+CREATE INDEX records_summary ON records (site, utc_ns) WHERE class = 'summary';
+CREATE INDEX events_open ON events (opened_utc_ns, site, event_id) WHERE state = 'open';
+"""
 
 # What each version of the store adds to the one before; a store of an older version is brought up to date.
-STEPS = (_RECORDS, _OPERATIONS)
+STEPS = (_RECORDS, _OPERATIONS, _FINDING)
 # Which edge a site's records come from; made when it is not there, also in a store of before.
 INSTANCES = """
 CREATE TABLE IF NOT EXISTS instances (

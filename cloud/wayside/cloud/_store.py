@@ -12,20 +12,18 @@ import msgspec
 from wayside.clock import UtcNs
 from wayside.cloud._reasons import CloudError, CloudReason
 from wayside.cloud._schema import INSTANCES, STEPS
-from wayside.records import (
-    DeliveryRecord,
-    DeviceRecord,
-    EventRecord,
-    Record,
-    RecordId,
-    RecordReason,
-    ResultRecord,
-    SiteRecord,
-    encode_record,
-)
+from wayside.cloud._views import ViewChanges, class_of, insert
+from wayside.records import EventRecord, Record, RecordId, RecordReason, encode_record
 
 _PRUNE_STEP = 1_000
+# Of 4 KiB: pages that many transactions change are brought into the file once.
+_CHECKPOINT_PAGES = 4_000
+_CACHE_KIB = 32_768
 _DAY_NS = 86_400_000_000_000
+_INTO_RECORDS = (
+    "INSERT INTO records (row, site, boot, seq, class, key, utc_ns, received_utc_ns, digest, body)"
+)
+_KNOWN = "ON CONFLICT (site, boot, seq) DO NOTHING"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -41,16 +39,9 @@ class Kept(msgspec.Struct, frozen=True):
     postponed: list[tuple[int, CloudReason]]
 
 
-def class_of(record: Record) -> str:
-    """Name of a record's class: event, summary, device, delivery, result, site."""
-    tag = type(record.body).__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag
-
-
-def words_of(event: EventRecord) -> str:
-    """What a search for events looks in: identity, trace, place and kind, in lower case."""
-    return " ".join((event.event_id, event.trace_id, event.lane, event.kind, event.app)).lower()
+def _columns(key: RecordId) -> tuple[str, int, int]:
+    """The columns of a record's identity."""
+    return key.site, key.boot, key.seq
 
 
 def _storable(record: Record) -> bool:
@@ -93,6 +84,8 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
             return sql
         sql.execute("PRAGMA journal_mode = WAL")
         sql.execute("PRAGMA synchronous = FULL")
+        sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        sql.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         (version,) = sql.execute("PRAGMA user_version").fetchone()
         if version > len(STEPS):
             raise CloudError(
@@ -152,6 +145,7 @@ class RecordWriter:
         kept = Kept([], [], [], [])
         sites = set(self._sites)
         bound = dict(self._instances)
+        taken: list[tuple[int, Record]] = []
         with typed(self._path):
             self._roll_back()
             self._sql.execute("BEGIN IMMEDIATE")
@@ -171,7 +165,8 @@ class RecordWriter:
                     if instance and site not in bound:
                         self._sql.execute("INSERT INTO instances VALUES (?, ?, ?)", (site, instance, now))
                         bound[site] = instance
-                    self._keep_one(index, record, now, kept)
+                    taken.append((index, record))
+                self._store(taken, now, kept)
                 self._sql.execute("COMMIT")
             except BaseException:
                 self._roll_back()
@@ -179,112 +174,33 @@ class RecordWriter:
         self._sites, self._instances = sites, bound
         return kept
 
-    def _keep_one(self, index: int, record: Record, now: UtcNs, kept: Kept) -> None:
-        key = record.id
-        body = encode_record(record)
-        digest = hashlib.blake2b(body, digest_size=16).digest()
-        there = self._sql.execute(
-            "SELECT digest FROM records WHERE site = ? AND boot = ? AND seq = ?",
-            (key.site, key.boot, key.seq),
-        ).fetchone()
-        if there is not None:
-            if there["digest"] == digest:
-                kept.committed.append(key)
-            else:
+    def _store(self, records: Sequence[tuple[int, Record]], now: UtcNs, kept: Kept) -> None:
+        (last,) = self._sql.execute("SELECT coalesce(max(row), 0) FROM records").fetchone()
+        rows: list[tuple[Any, ...]] = []
+        for row, (_, record) in enumerate(records, last + 1):
+            key, body = record.id, encode_record(record)
+            digest = hashlib.blake2b(body, digest_size=16).digest()
+            name = class_of(record)
+            rows.append((row, *_columns(key), name, record.key, record.utc_ns, now, digest, body))
+        # In the order of the page: the first that comes under an identity is the one.
+        whole = insert(self._sql, _INTO_RECORDS, rows, _KNOWN) == len(rows)
+        changes = ViewChanges(now)
+        for (index, record), (row, *_, digest, _) in zip(records, rows, strict=True):
+            there = (row, digest) if whole else self._there(record.id)
+            if there[1] != digest:
                 kept.refused.append((index, CloudReason.ID_CONFLICT))
-            return
-        name = class_of(record)
-        row = self._sql.execute(
-            "INSERT INTO records (site, boot, seq, class, key, utc_ns, received_utc_ns, digest, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (key.site, key.boot, key.seq, name, record.key, record.utc_ns, now, digest, body),
-        ).lastrowid
-        self._sql.execute(
-            "INSERT INTO totals VALUES (?, ?, 1)"
-            " ON CONFLICT (site, class) DO UPDATE SET records = records + 1",
-            (key.site, name),
-        )
-        self._sql.execute(
-            "INSERT INTO sites VALUES (?, 0, 0, ?, NULL)"
-            " ON CONFLICT (site) DO UPDATE SET heard_utc_ns = excluded.heard_utc_ns",
-            (key.site, now),
-        )
-        self._view(record, now, row)
-        kept.committed.append(key)
-        kept.fresh.append(record)
+                continue
+            kept.committed.append(record.id)
+            if there[0] == row:
+                kept.fresh.append(record)
+                changes.add(record, row)
+        changes.write(self._sql)
 
-    def _view(self, record: Record, now: UtcNs, row: int | None) -> None:
-        key, body = record.id, record.body
-        packed = msgspec.msgpack.encode(body)
-        if isinstance(body, EventRecord):
-            self._sql.execute(
-                "INSERT INTO events (site, event_id, revision, state, kind, severity, opened_utc_ns,"
-                " closed_utc_ns, received_utc_ns, body, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (site, event_id) DO UPDATE SET revision = excluded.revision,"
-                " state = excluded.state, kind = excluded.kind, severity = excluded.severity,"
-                " opened_utc_ns = excluded.opened_utc_ns, closed_utc_ns = excluded.closed_utc_ns,"
-                " received_utc_ns = excluded.received_utc_ns, body = excluded.body,"
-                " words = excluded.words WHERE excluded.revision > events.revision",
-                (
-                    key.site,
-                    body.event_id,
-                    body.revision,
-                    body.state.value,
-                    body.kind,
-                    body.severity,
-                    body.opened_utc_ns,
-                    body.closed_utc_ns,
-                    now,
-                    packed,
-                    words_of(body),
-                ),
-            )
-            named = (step.detail.get("trace_id") for step in body.trace)
-            self._trace([body.trace_id, *(name for name in named if isinstance(name, str))], row)
-        elif isinstance(body, DeliveryRecord):
-            self._trace([body.trace_id], row)
-            self._sql.execute(
-                "INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (site, device_id, message) DO UPDATE SET boot = excluded.boot,"
-                " seq = excluded.seq, utc_ns = excluded.utc_ns, state = excluded.state,"
-                " reason = excluded.reason"
-                " WHERE (excluded.boot, excluded.seq) > (deliveries.boot, deliveries.seq)",
-                (
-                    key.site,
-                    body.device_id,
-                    body.message,
-                    key.boot,
-                    key.seq,
-                    record.utc_ns,
-                    body.state,
-                    body.reason,
-                ),
-            )
-        elif isinstance(body, ResultRecord):
-            # An answer that is final stays, and only the site that was asked can give one.
-            self._sql.execute(
-                "UPDATE commands SET state = ?, reason = ?, detail = ?, result_utc_ns = ?"
-                " WHERE command_id = ? AND site = ? AND state IN ('pending', 'accepted')",
-                (body.state, body.reason, body.detail, record.utc_ns, body.command_id, key.site),
-            )
-        elif isinstance(body, DeviceRecord):
-            self._sql.execute(
-                "INSERT INTO devices VALUES (?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (site, device_id) DO UPDATE SET boot = excluded.boot, seq = excluded.seq,"
-                " utc_ns = excluded.utc_ns, received_utc_ns = excluded.received_utc_ns, body = excluded.body"
-                " WHERE (excluded.boot, excluded.seq) > (devices.boot, devices.seq)",
-                (key.site, body.device_id, key.boot, key.seq, record.utc_ns, now, packed),
-            )
-        elif isinstance(body, SiteRecord):
-            self._sql.execute(
-                "UPDATE sites SET boot = ?, seq = ?, body = ? WHERE site = ? AND (?, ?) > (boot, seq)",
-                (key.boot, key.seq, packed, key.site, key.boot, key.seq),
-            )
-
-    def _trace(self, trace_ids: Sequence[str], row: int | None) -> None:
-        for trace_id in set(trace_ids):
-            if trace_id:
-                self._sql.execute("INSERT OR IGNORE INTO traces VALUES (?, ?)", (trace_id, row))
+    def _there(self, key: RecordId) -> tuple[int, bytes]:
+        row, digest = self._sql.execute(
+            "SELECT row, digest FROM records WHERE site = ? AND boot = ? AND seq = ?", _columns(key)
+        ).fetchone()
+        return row, digest
 
     def prune(self, now: UtcNs) -> int:
         """Remove what is too old or too much, oldest first; returns how many records."""
