@@ -51,7 +51,7 @@ class Unit:
         self.emulator = emulator
         self.counters = Counters()
         values = {"device_id": "rsu-1", **emulator.adapter_values(), **more}
-        self.adapter = Tits0117(read_config(INFO, values), clock, self.counters)
+        self.adapter = Tits0117(read_config(INFO, values), clock, self.counters, seed=1)
         self.envelopes: list[Envelope] = []
         self.tasks = TaskOwner("test")
 
@@ -68,9 +68,24 @@ class Unit:
         async for batch in self.adapter.uplink():
             self.envelopes += [item for item in batch if isinstance(item, Envelope)]
 
-    def send(self, message: str, *, key: str = "") -> Delivery:
+    def send(self, message: str, *, key: str = "", ttl_ms: int = 20_000) -> Delivery:
         envelope = downlink(self.clock, message, frame_of(self.clock, message), dialect=CSAE)
-        return self.adapter.send(envelope, ttl_ms=5_000, key=key)
+        return self.adapter.send(envelope, ttl_ms=ttl_ms, key=key)
+
+    async def stray(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Somebody else publishes."""
+        host, port = self.emulator.address
+        client = MqttClient(
+            self.clock,
+            host=host,
+            port=port,
+            client_id="stray",
+            on_message=lambda _: None,
+            on_lost=lambda _: None,
+        )
+        await client.connect()
+        await client.publish_acknowledged(topic, payload, retain=retain)
+        await client.close()
 
     async def until(self, condition: Callable[[], Any]) -> None:
         async with asyncio.timeout(5):
@@ -258,10 +273,10 @@ async def test_an_acknowledgement_of_nothing_is_counted(clock: VirtualClock, pay
         await one.until(lambda: len(one.emulator.broadcasts) == 1)
         one.emulator.acknowledge("MAP", json.loads(payload)["seqNum"])
         # The right number, but for settings.
-        one.emulator.acknowledge("CONFIG", "1")
+        one.emulator.acknowledge("CONFIG", one.emulator.last_seq)
         await one.until(lambda: one.counters.dropped(RsuReason.UNEXPECTED_ACK) == 2)
         assert delivery.state is DeliveryState.SENT
-        one.emulator.acknowledge("MAP", "1")
+        one.emulator.acknowledge("MAP", one.emulator.last_seq)
         await one.until(lambda: delivery.state is DeliveryState.ACKED)
 
 
@@ -275,20 +290,10 @@ async def test_an_acknowledgement_of_a_wrong_form_is_refused(clock: VirtualClock
         delivery = one.send("MAP")
         await one.until(lambda: len(one.emulator.broadcasts) == 1)
         refused = one.adapter.status().refused
-        stray = MqttClient(
-            clock,
-            host=one.emulator.address[0],
-            port=one.emulator.address[1],
-            client_id="stray",
-            on_message=lambda _: None,
-            on_lost=lambda _: None,
-        )
-        await stray.connect()
-        stray.publish("V2X/RSU/R0000001/MAP/DOWN/ACK", payload)
+        await one.stray("V2X/RSU/R0000001/MAP/DOWN/ACK", payload)
         await one.until(lambda: one.adapter.status().refused == refused + 1)
         assert one.counters.dropped(RsuReason.MALFORMED) == 1
         assert delivery.state is DeliveryState.SENT
-        await stray.close()
 
 
 @pytest.mark.drops(RsuReason.DEVICE_ERROR)
@@ -327,7 +332,8 @@ async def test_parts_are_acknowledged_one_by_one(clock: VirtualClock) -> None:
         await one.until(lambda: len(one.emulator.slices) > 1)
         parts = len(one.emulator.slices)
         await one.until(lambda: len(one.emulator.broadcasts) == parts)
-        for seq in range(parts, 0, -1):
+        last = int(one.emulator.last_seq)
+        for seq in range(last, last - parts, -1):
             assert delivery.state is DeliveryState.SENT
             one.emulator.acknowledge("MAP", str(seq))
             await one.until(lambda s=seq: one.adapter.status().last_heard_s is not None and s)
@@ -388,7 +394,8 @@ async def test_a_newer_map_takes_the_place_of_one_that_waits_for_its_word(clock:
         await one.until(lambda: len(one.emulator.broadcasts) == 1)
         newer = one.send("MAP", key="map")
         await one.until(lambda: older.state is DeliveryState.SUPERSEDED)
-        one.emulator.acknowledge("MAP", "2")
+        await one.until(lambda: len(one.emulator.broadcasts) == 2)
+        one.emulator.acknowledge("MAP", one.emulator.last_seq)
         await one.until(lambda: newer.state is DeliveryState.ACKED)
 
 
@@ -541,6 +548,84 @@ def test_a_configuration_that_cannot_work_is_refused(values: dict[str, Any]) -> 
     with pytest.raises(RsuError) as caught:
         read_config(INFO, {"device_id": "r", "host": "h", "esn": "R1", **values})
     assert caught.value.reason is RsuReason.CONFIG
+
+
+async def test_a_map_whose_time_is_over_is_not_sent_again(clock: VirtualClock) -> None:
+    async with unit(clock, emulator=Tits0117Emulator(clock, faults=Tits0117Faults(ack="lost"))) as one:
+        short, long = one.send("MAP", key="a", ttl_ms=700), one.send("MAP", key="b", ttl_ms=7_000)
+        await one.until(lambda: len(one.emulator.broadcasts) == 2)
+        await one.pass_time(4.5)
+        # It may still say that it has it.
+        assert short.state is long.state is DeliveryState.SENT
+        await one.pass_time(12.0)
+        await one.until(lambda: short.ended and long.ended)
+        assert short.state is long.state is DeliveryState.TIMEOUT
+        assert "sent 1 times" in short.detail and "sent 2 times" in long.detail
+        assert len(one.emulator.broadcasts) == 3
+
+
+async def test_an_answer_to_a_question_acknowledges_no_settings(clock: VirtualClock) -> None:
+    async with unit(clock, emulator=Tits0117Emulator(clock, faults=Tits0117Faults(ack="lost"))) as one:
+        asked = one.tasks.start(one.adapter.configure({"rsmConfig": {}}), "settings")
+        await one.until(lambda: one.emulator.last_seq)
+        answer = {"rsuEsn": "R0000001", "seqNum": one.emulator.last_seq, "InfoValue": {}}
+        await one.stray("V2X/RSU/INFOQuery/Response", json.dumps(answer).encode())
+        await one.until(lambda: one.counters.dropped(RsuReason.UNEXPECTED_ACK) == 1)
+        assert not asked.done()
+        one.emulator.acknowledge("CONFIG", one.emulator.last_seq)
+        await one.until(asked.done)
+        assert asked.exception() is None
+
+
+@pytest.mark.drops(RsuReason.EXPIRED)
+async def test_what_a_broker_kept_is_no_sign_of_life(clock: VirtualClock) -> None:
+    emulator = Tits0117Emulator(clock)
+    await emulator.start()
+    one = Unit(clock, emulator)
+    beat = {"rsuEsn": "R0000001", "timestamp": clock.utc() // 1_000_000}
+    await one.stray("V2X/RSU/HB/UP", json.dumps(beat).encode(), retain=True)
+    await emulator.power_off()
+    await one.start()
+    await one.until(lambda: one.counters.dropped(RsuReason.EXPIRED) == 1)
+    assert one.adapter.state is DeviceState.CONNECTING
+    assert one.adapter.status().last_heard_s is None
+    await one.close()
+
+
+async def test_a_unit_that_restarts_between_two_beats_gets_its_map_again(clock: VirtualClock) -> None:
+    async with unit(clock) as one:
+        await one.until(lambda: one.emulator.approved)
+        one.emulator.send_up(frame_of(clock, "SPAT"))
+        await one.until(lambda: one.adapter.state is DeviceState.ONLINE)
+        stored = one.send("MAP", key="map")
+        await one.until(lambda: stored.state is DeliveryState.ACKED)
+        await one.emulator.power_off()
+        await one.emulator.start()
+        await one.until(lambda: stored.state is DeliveryState.EXPIRED)
+        assert one.adapter.state is DeviceState.ONLINE
+
+
+async def test_the_own_broker_bears_the_topics_of_a_dozen_units(clock: VirtualClock) -> None:
+    broker = MqttBroker(clock)
+    await broker.start()
+    units = []
+    for number in range(12):
+        emulator = Tits0117Emulator(clock, broker=broker, esn=f"R{number}")
+        await emulator.start()
+        units.append(Unit(clock, emulator, device_id=f"r{number}"))
+        await units[-1].start()
+    for one in units:
+        await one.close()
+    await broker.close()
+
+
+async def test_two_starts_of_the_host_number_their_maps_apart(clock: VirtualClock) -> None:
+    async with unit(clock) as one:
+        first = {
+            Tits0117(one.adapter.config, clock, Counters(), seed=seed)._transfers.next_seq()
+            for seed in range(20)
+        }
+        assert len(first) == 20
 
 
 def test_it_all_works_on_uvloop_too() -> None:

@@ -27,7 +27,7 @@ from wayside.rsu.vendors.tits0117 import wire
 from wayside.rsu.vendors.tits0117.config import Config
 from wayside.rsu.vendors.tits0117.device_clock import DeviceClock
 from wayside.rsu.vendors.tits0117.questions import Questions
-from wayside.rsu.vendors.tits0117.transfer import Transfer, Transfers
+from wayside.rsu.vendors.tits0117.transfer import Transfer, Transfers, any_seq
 from wayside.rsu.vendors.tits0117.uplink import Payload, Reader
 from wayside.runtime import BoundedQueue, Full
 
@@ -79,7 +79,7 @@ class Tits0117(Adapter):
             log_level=config.log_level,
         )
         self._share: Share | None = None
-        self._transfers = Transfers(_WAITING_TRANSFERS)
+        self._transfers = Transfers(_WAITING_TRANSFERS, any_seq(seed))
         self._questions = Questions(clock, self.tasks, tries=config.ack_tries, wait_s=config.ack_wait_s)
         self._stored: dict[object, Delivery] = {}
         self._telemetry: dict[str, dict[str, Any]] = {}
@@ -90,6 +90,7 @@ class Tits0117(Adapter):
             config.receive_queue, Full.DROP_OLDEST, lambda _: self._refuse(RsuReason.QUEUE_FULL)
         )
         self._decoding = False
+        self._has_settled = False
 
     # --- approval and verbs ---------------------------------------------------------------------------
 
@@ -305,13 +306,16 @@ class Tits0117(Adapter):
         self.tasks.start(self._repeat(transfer, delivery), "acknowledgement")
 
     async def _repeat(self, transfer: Transfer, delivery: Delivery) -> None:
-        """Send the open parts again until the unit has taken them, or the tries are used up."""
-        for left in reversed(range(self._config.ack_tries)):
+        """Send the open parts again until the unit has taken them, or the tries or its time are used up."""
+        sent = 1
+        while True:
             await self.clock.sleep(self._config.ack_wait_s)
             if transfer.done or delivery.ended:
+                self._transfers.remove(transfer)
                 return
-            if not left:
+            if sent >= self._config.ack_tries or delivery.expires_mono_ns <= self.clock.mono():
                 break
+            sent += 1
             for payload in tuple(transfer.open.values()):
                 try:
                     await self._publish(delivery.message, payload)
@@ -320,7 +324,7 @@ class Tits0117(Adapter):
                     self.counters.drop(error.reason)
             self.counters.count("rsu_sent_again", delivery.message)
         self._transfers.remove(transfer)
-        what = f"{len(transfer.open)} parts were not acknowledged, sent {self._config.ack_tries} times"
+        what = f"{len(transfer.open)} parts were not acknowledged, sent {sent} times"
         self._end(delivery, RsuReason.TIMEOUT, what)
 
     async def _ask(self, seq: str, kind: str, payload: bytes) -> Any:
@@ -339,7 +343,10 @@ class Tits0117(Adapter):
             self._set_state(DeviceState.PENDING_APPROVAL)
 
     def _arrived(self, message: Publish) -> None:
-        if len(message.payload) > self._config.max_payload_bytes:
+        if message.retain:
+            # Kept by the broker since some time or other: no sign of life, and nothing of now.
+            self._refuse(RsuReason.EXPIRED)
+        elif len(message.payload) > self._config.max_payload_bytes:
             self._refuse(RsuReason.TOO_LARGE)
         elif self._admit():
             self._inbox.put(Payload(message.topic, message.payload, self.clock.utc(), self.clock.mono()))
@@ -360,6 +367,7 @@ class Tits0117(Adapter):
         if arrived.kind == self._layout.registration:
             self._registered(wire.read_body(payload.data))
             return
+        self._has_settled = True
         if not self._approved:
             self._heard()
             raise RsuError(RsuReason.NOT_APPROVED, f"{arrived.kind} before approval")
@@ -376,7 +384,9 @@ class Tits0117(Adapter):
 
     def _registered(self, body: Mapping[str, Any]) -> None:
         self._telemetry["BASEINFO"] = dict(body)
-        new = self.state not in (DeviceState.ONLINE, DeviceState.DEGRADED, DeviceState.PENDING_APPROVAL)
+        known = self.state in (DeviceState.ONLINE, DeviceState.DEGRADED, DeviceState.PENDING_APPROVAL)
+        # A unit that had gone on to other work and registers again has restarted.
+        new, self._has_settled = self._has_settled or not known, False
         self._heard()
         self.counters.count("rsu_registration", "new" if new else "repeated")
         if new:
@@ -399,7 +409,7 @@ class Tits0117(Adapter):
         self._heard()
 
     def _answered(self, body: Mapping[str, Any]) -> None:
-        if not self._questions.answer(str(body.get("seqnum")), body.get("infovalue")):
+        if not self._questions.answer(str(body.get("seqnum")), wire.QUERY, body.get("infovalue")):
             raise RsuError(RsuReason.UNEXPECTED_ACK, "an answer that nobody waits for", where="seqNum")
         self._heard()
 
@@ -417,7 +427,7 @@ class Tits0117(Adapter):
             self._transfers.remove(transfer)
         delivery = transfer.delivery
         if delivery is None:
-            self._questions.answer(ack.seq_num, refusal)
+            self._questions.answer(ack.seq_num, "CONFIG", refusal)
         elif refusal is not None:
             self._end(delivery, refusal.reason, str(refusal))
         elif transfer.done:

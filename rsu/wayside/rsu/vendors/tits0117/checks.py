@@ -92,7 +92,7 @@ async def three_missed_heartbeats_are_offline(bench: Bench) -> None:
 
 async def _map_under(bench: Bench, pair: Pair, mode: AckMode) -> Any:
     pair.emulator.faults = Tits0117Faults(ack=mode)
-    delivery = pair.adapter.send(bench.frames("MAP")[0], ttl_ms=5_000, key=mode)
+    delivery = pair.adapter.send(bench.frames("MAP")[0], ttl_ms=20_000, key=mode)
     await pair.until("the map on the air", lambda: bool(pair.on_air))
     return delivery
 

@@ -20,6 +20,7 @@ from wayside.runtime import Backoff, TaskOwner
 
 _REGISTER_EVERY_S = 10.0
 _MAX_WAITING = 1_000
+_MAX_SLICES = 64
 OWN = "own"
 # What a profile says of the wire; the emulator and the adapter that reaches it share it.
 _SHARED = ("delimiter", "up_id", "down_id", "body", "spat_down", "key_case", "id_padding", "utc_offset_min")
@@ -82,6 +83,7 @@ class Tits0117Emulator(Emulator):
         self.settings: dict[str, Any] = {}
         self.slices: dict[str, str] = {}
         self.reboots = 0
+        self.last_seq = ""
         self.log_orders: list[dict[str, Any]] = []
         self._client: MqttClient | None = None
         self._life: TaskOwner | None = None
@@ -373,8 +375,9 @@ class Tits0117Emulator(Emulator):
                 self.log_orders.append(wire.read_body(message.payload))
                 del self.log_orders[:-10]
             elif kind == "CONFIG":
-                self.settings |= wire.read_body(message.payload)
-                self._answer("CONFIG", wire.read_body(message.payload))
+                settings = wire.read_body(message.payload)
+                self.settings |= {key: settings[key] for key in wire.SETTINGS if key in settings}
+                self._answer("CONFIG", settings)
             elif kind == wire.QUERY:
                 self._tell(wire.read_body(message.payload))
             elif kind is not None:
@@ -407,14 +410,17 @@ class Tits0117Emulator(Emulator):
             frames = tuple(frame for frame, _ in wire.frames_of(kind, body, self._context()))
             if kind == "MAP":
                 read = wire.read_body(payload)
-                self.slices[str(read.get("mapslice"))] = str(read.get("etag"))
+                self.slices[str(read.get("mapslice"))[:16]] = str(read.get("etag"))[:64]
+                if len(self.slices) > _MAX_SLICES:
+                    del self.slices[next(iter(self.slices))]
                 self._answer("MAP", read)
         for frame in frames:
             now_utc, now_mono = self.clock.utc(), self.clock.mono()
             self._on_air(Broadcast(message=kind, uper=frame, utc_ns=now_utc, mono_ns=now_mono))
 
     def _answer(self, kind: str, body: dict[str, Any]) -> None:
-        faults, seq = self._faults, str(body.get("seqnum"))
+        faults, seq = self._faults, str(body.get("seqnum"))[: wire.MAX_SEQ]
+        self.last_seq = seq
         match faults.ack:
             case "lost":
                 pass

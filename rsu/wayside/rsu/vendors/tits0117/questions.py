@@ -19,25 +19,25 @@ class Questions:
         self._tasks = tasks
         self._tries = tries
         self._wait_s = wait_s
-        self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._answers: dict[tuple[str, str], asyncio.Future[Any]] = {}
 
     async def ask(self, seq: str, what: str, send: Callable[[], Awaitable[None]]) -> Any:
-        """The answer under a sequence number.
+        """The answer to what is asked, under a sequence number.
 
         Raises RsuError TIMEOUT, OFFLINE when closed, what the unit refuses with, and what `send` raises.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._answers[seq] = answer
+        self._answers[what, seq] = answer
         timer = self._tasks.start(self._send_until(answer, what, send), "question")
         try:
             return await answer
         finally:
             timer.cancel()
-            del self._answers[seq]
+            del self._answers[what, seq]
 
-    def answer(self, seq: str, answer: Any) -> bool:
+    def answer(self, seq: str, what: str, answer: Any) -> bool:
         """An answer, or an RsuError instead of one, has come; False when nobody waits for it."""
-        waiting = self._answers.get(seq)
+        waiting = self._answers.get((what, seq))
         if waiting is None or waiting.done():
             return False
         if isinstance(answer, RsuError):

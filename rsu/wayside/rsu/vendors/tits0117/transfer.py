@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from random import Random
 
 from wayside.rsu import Delivery, RsuError, RsuReason
 from wayside.rsu.vendors.tits0117.wire import Ack
+
+_LARGEST_SEQ = 999_999
+
+
+def any_seq(seed: int | None) -> int:
+    """A sequence number to start with."""
+    return Random(seed).randint(1, _LARGEST_SEQ)
 
 
 class Transfer:
@@ -26,18 +34,22 @@ class Transfer:
 
 
 class Transfers:
-    """The transfers that wait, by sequence number; at most `limit` of them."""
+    """The transfers that wait, by sequence number; at most `limit` of them.
 
-    def __init__(self, limit: int) -> None:
+    first: number to start with, another at each start of the host: a late word to what it sent before its
+    restart is then none to what it sends now.
+    """
+
+    def __init__(self, limit: int, first: int = 1) -> None:
         self._limit = limit
         self._by_seq: dict[str, Transfer] = {}
-        self._count = 0
+        self._count = first - 1
 
     def next_seq(self) -> str:
         """A sequence number that none that waits has: 1..999 999 in turn."""
-        self._count = self._count % 999_999 + 1
+        self._count = self._count % _LARGEST_SEQ + 1
         while str(self._count) in self._by_seq:
-            self._count = self._count % 999_999 + 1
+            self._count = self._count % _LARGEST_SEQ + 1
         return str(self._count)
 
     def add(self, transfer: Transfer) -> None:

@@ -7,6 +7,8 @@ from wayside.rsu.vendors.tits0117.wire.envelope import Padding, Wrapped, build_e
 from wayside.rsu.vendors.tits0117.wire.frames import Slice, body_of, encoded, frames_of, slices_of
 from wayside.rsu.vendors.tits0117.wire.layout import MESSAGES, QUERY, Arrived, TopicLayout
 from wayside.rsu.vendors.tits0117.wire.management import (
+    MAX_SEQ,
+    SETTINGS,
     Ack,
     KeyCase,
     Management,
@@ -28,8 +30,10 @@ from wayside.rsu.vendors.tits0117.wire.management import (
 from wayside.rsu.vendors.tits0117.wire.raw import MissingKey, read_raw_rsm
 
 __all__ = [
+    "MAX_SEQ",
     "MESSAGES",
     "QUERY",
+    "SETTINGS",
     "Ack",
     "Arrived",
     "Context",

@@ -20,6 +20,8 @@ MAX_TEXT = 256
 MAX_SEQ = 32
 _NAMES = ("rsuesn", "rsusn", "esn", "rsuid")
 _CONFIG_KEYS = ("bsmConfig", "rsiConfig", "rsmConfig", "mapConfig", "spatConfig")
+# As `read_body` spells them.
+SETTINGS = tuple(key.lower() for key in _CONFIG_KEYS)
 
 
 class Ack(msgspec.Struct, frozen=True):
