@@ -51,7 +51,7 @@ async def configure(broker: KafkaBroker, topic: str, **configs: str) -> None:
 
 
 async def put(broker: KafkaBroker, topic: str, *messages: tuple[bytes | None, bytes | None, Any]) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=broker.server) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=broker.server, max_request_size=2_000_000) as producer:
         for key, value, headers in messages:
             await producer.send_and_wait(topic, value, key=key, headers=headers)
 
@@ -180,6 +180,30 @@ async def test_whatever_is_on_a_topic_the_records_behind_it_are_stored(by_kafka:
         await put(by_kafka.broker, TRACKS_TOPIC, (key, b"no view", instance), (key, b"", [("x", None)]))
         await by_kafka.until(lambda: centre.counters.dropped(RecordReason.MALFORMED) >= 4)
         assert centre.kafka.state is KafkaState.CONSUMING
+
+
+@pytest.mark.drops(RecordReason.TOO_LARGE, RecordReason.MALFORMED)
+async def test_a_letter_that_is_too_large_for_the_broker_is_buried_without_what_it_held(
+    by_kafka: Any,
+) -> None:
+    key = f"{by_kafka.site}-rsu".encode()
+    good = encode_record(Record(RecordId(by_kafka.site, 1, 1), key.decode(), 1, device(by_kafka.site, 1)[1]))
+    async with by_kafka.centre() as centre:
+        await by_kafka.until(lambda: centre.kafka.state is KafkaState.CONSUMING)
+        # Just what the broker takes: with a reason it is more than that.
+        await put(
+            by_kafka.broker,
+            DEVICES,
+            (key, b"x" * 1_048_480, []),
+            (key, b"no record", [("x", b"y" * 1_048_400)]),
+            (key, good, []),
+        )
+        await by_kafka.until(lambda: len(by_kafka.stored()) == 1)
+        letters = await by_kafka.dead(2)
+        assert [letter.value for letter in letters] == [b"", b""]
+        told = [dict(letter.headers) for letter in letters]
+        assert [one["wayside-reason"] for one in told] == [b"too_large", b"malformed"]
+        assert all(one["wayside-place"].startswith(DEVICES.encode()) for one in told)
 
 
 async def test_after_a_restart_the_group_goes_on_where_the_store_had_committed(by_kafka: Any) -> None:

@@ -47,6 +47,9 @@ _VIEWS = "kafka live views"
 _POLL_MS = 500
 _POLL_RECORDS = 4_000
 _DETAIL_CHARS = 512
+# Of key, value and headers; brokers take a message of 1 MiB.
+_LETTER_BYTES = 786_432
+_LETTER_KEY_BYTES = 1_024
 
 
 class KafkaState(StrEnum):
@@ -222,13 +225,8 @@ class KafkaIntake:
     async def _bury(self, dead: list[tuple[ConsumerRecord, CloudReason | RecordReason, str]]) -> None:
         letters: dict[tuple[str, bytes | None], list[Message]] = {}
         for message, reason, detail in dead:
-            headers = [
-                *message.headers,
-                ("wayside-reason", reason.value.encode()),
-                ("wayside-detail", detail[:_DETAIL_CHARS].encode()),
-                ("wayside-place", f"{message.topic}/{message.partition}/{message.offset}".encode()),
-            ]
-            letters.setdefault((DEAD_TOPIC, message.key), []).append((message.value or b"", headers))
+            key, letter = _letter(message, reason, detail)
+            letters.setdefault((DEAD_TOPIC, key), []).append(letter)
         await self._dead.send(letters)
         self._counters.count("kafka_dead", by=len(dead))
 
@@ -303,6 +301,24 @@ def _arrival(message: ConsumerRecord) -> Arrival:
 def _instance(message: ConsumerRecord) -> str:
     named = next((value for name, value in message.headers if name == INSTANCE_HEADER), b"")
     return check_instance((named or b"").decode("ascii", "replace"))
+
+
+def _letter(
+    message: ConsumerRecord, reason: CloudReason | RecordReason, detail: str
+) -> tuple[bytes | None, Message]:
+    """Key and letter for a message that will never be stored: as it came, or, where the broker might not take
+    it with the reason, without what it held. A letter that is refused would hold up all behind it."""
+    key, value, headers = message.key, message.value or b"", list(message.headers)
+    size = sum(len(name) + len(held or b"") for name, held in headers)
+    if len(key or b"") + len(value) + size > _LETTER_BYTES:
+        key = key if key is not None and len(key) <= _LETTER_KEY_BYTES else None
+        value, headers = b"", []
+    headers += [
+        ("wayside-reason", reason.value.encode()),
+        ("wayside-detail", detail[:_DETAIL_CHARS].encode()),
+        ("wayside-place", f"{message.topic}/{message.partition}/{message.offset}".encode()),
+    ]
+    return key, (value, headers)
 
 
 def _unreachable(error: BaseException) -> CloudError:
