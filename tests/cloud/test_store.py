@@ -267,8 +267,40 @@ def test_retention_removes_the_oldest_and_keeps_open_events(make_store: Callable
     later = UtcNs(NOW + 2 * 86_400_000_000_000)
     assert writer.prune(later) == 5
     assert [item.event.event_id for item in reader.events(EventFilter())] == ["open"]
-    assert reader.stored()["a"]["summary"] == {"taken": 5, "kept": 0}
+    assert reader.stored()["a"] == {
+        "event": {"taken": 2, "kept": 0},
+        "summary": {"taken": 5, "kept": 0},
+    }
     assert reader.trace("trace-old") is None
+
+
+def test_of_events_the_newest_are_kept_and_the_open_ones(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store(keep_records=3)
+    over = {"state": EventState.CLOSED, "closed_utc_ns": NOW + 9}
+    bodies = [event(f"e{n}", opened_utc_ns=NOW + n, **(over if n != 1 else {})) for n in range(6)]
+    writer.keep(numbered(*(record(body, n + 1) for n, body in enumerate(bodies))), NOW)
+    assert writer.prune(NOW) == 3
+    assert [item.event.event_id for item in reader.events(EventFilter())] == ["e5", "e4", "e3", "e1"]
+    assert [item.event.event_id for item in reader.events(EventFilter(state="open"))] == ["e1"]
+    assert len(reader.events(EventFilter(state="closed"))) == 3
+
+
+def test_what_the_pages_ask_for_is_found_by_an_index(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    asked: list[str] = []
+    for store in (writer, reader):
+        store._sql.set_trace_callback(asked.append)
+    reader.events(EventFilter(state="open", site="a"))
+    reader.summaries(None, NOW)
+    reader.summaries("a", NOW)
+    reader.stored()
+    reader.event_counts(None, NOW)
+    writer.prune(NOW)
+    for query in asked:
+        if query.startswith(("SELECT", "DELETE")) and "commands" not in query and "audit" not in query:
+            plan = [row["detail"] for row in reader._sql.execute(f"EXPLAIN QUERY PLAN {query}")]
+            scans = [step for step in plan if step.startswith("SCAN") and "INDEX" not in step]
+            assert set(scans) <= {"SCAN totals", "SCAN s"}, (query, plan)
 
 
 @pytest.mark.drops(CloudReason.STORE_FAILED)

@@ -122,7 +122,6 @@ class RecordReader:
         values: list[Any] = []
         for term, value in (
             ("site = ?", wanted.site),
-            ("state = ?", wanted.state),
             ("kind = ?", wanted.kind),
             ("severity >= ?", wanted.severity),
             ("opened_utc_ns >= ?", wanted.since_utc_ns),
@@ -131,6 +130,9 @@ class RecordReader:
             if value is not None:
                 terms.append(term)
                 values.append(value)
+        if wanted.state is not None:
+            # Written out, so that the index of open events is found.
+            terms.append("state = 'open'" if wanted.state == "open" else "state <> 'open'")
         if wanted.text is not None:
             terms.append("instr(words, ?) > 0")
             values.append(wanted.text.lower())
@@ -234,10 +236,14 @@ class RecordReader:
     def summaries(self, site: str | None, since_utc_ns: int) -> list[tuple[str, SummaryRecord]]:
         """Site and summary of each window since an instant, oldest first, at most the newest 10,000."""
         with self._reading() as sql:
+            # Site by site, so that the index leads to the windows wanted whatever else is there. Bodies come
+            # last, of those alone that are told.
             rows = sql.execute(
-                "SELECT body FROM records WHERE class = 'summary' AND (? IS NULL OR site = ?) AND utc_ns >= ?"
-                " ORDER BY utc_ns DESC LIMIT ?",
-                (site, site, since_utc_ns, _SUMMARIES),
+                "SELECT body FROM records WHERE row IN (SELECT r.row FROM sites s CROSS JOIN records r"
+                "  ON r.class = 'summary' AND r.site = s.site AND r.utc_ns >= ?"
+                "  WHERE ? IS NULL OR s.site = ? ORDER BY r.utc_ns DESC LIMIT ?)"
+                " ORDER BY utc_ns DESC",
+                (since_utc_ns, site, site, _SUMMARIES),
             ).fetchall()
         found: list[tuple[str, SummaryRecord]] = []
         for row in reversed(rows):
@@ -264,14 +270,11 @@ class RecordReader:
         """Site → class → `taken` (records taken in since ever) and `kept` (distinct ids there now)."""
         out: dict[str, dict[str, dict[str, int]]] = {}
         with self._reading() as sql:
-            for row in sql.execute("SELECT site, class, records FROM totals"):
-                out.setdefault(row["site"], {})[row["class"]] = {"taken": row["records"], "kept": 0}
-            for row in sql.execute(
-                "SELECT site, class, count(*) AS number FROM records GROUP BY site, class"
-            ):
-                out.setdefault(row["site"], {}).setdefault(row["class"], {"taken": 0, "kept": 0})["kept"] = (
-                    row["number"]
-                )
+            for row in sql.execute("SELECT site, class, records, records - gone AS kept FROM totals"):
+                out.setdefault(row["site"], {})[row["class"]] = {
+                    "taken": row["records"],
+                    "kept": row["kept"],
+                }
         return out
 
     def close(self) -> None:

@@ -60,9 +60,15 @@ DROP INDEX records_summary;
 CREATE INDEX records_summary ON records (site, utc_ns) WHERE class = 'summary';
 CREATE INDEX events_open ON events (opened_utc_ns, site, event_id) WHERE state = 'open';
 """
+# How many of those taken in have left again.
+_COUNTING = """
+ALTER TABLE totals ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+UPDATE totals SET gone = records -
+    (SELECT count(*) FROM records WHERE records.site = totals.site AND records.class = totals.class);
+"""
 
 # What each version of the store adds to the one before; a store of an older version is brought up to date.
-STEPS = (_RECORDS, _OPERATIONS, _FINDING)
+STEPS = (_RECORDS, _OPERATIONS, _FINDING, _COUNTING)
 # Which edge a site's records come from; made when it is not there, also in a store of before.
 INSTANCES = """
 CREATE TABLE IF NOT EXISTS instances (

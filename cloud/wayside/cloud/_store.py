@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -207,27 +208,33 @@ class RecordWriter:
         removed = 0
         with typed(self._path):
             for row in self._sql.execute(
-                "SELECT class, count(*) AS number FROM records GROUP BY class"
+                "SELECT class, sum(records - gone) AS number FROM totals GROUP BY class"
             ).fetchall():
                 extra = row["number"] - self._keep_records
                 while extra > 0:
                     step = self._remove(
-                        "SELECT row FROM records WHERE class = ? ORDER BY row LIMIT ?",
+                        "SELECT row, site, class FROM records WHERE class = ? ORDER BY row LIMIT ?",
                         (row["class"], min(extra, _PRUNE_STEP)),
                     )
+                    if step == 0:
+                        break
                     extra -= step
                     removed += step
             limit = now - self._keep_ns
             while step := self._remove(
-                "SELECT row FROM records WHERE received_utc_ns < ? LIMIT ?", (limit, _PRUNE_STEP)
+                "SELECT row, site, class FROM records WHERE received_utc_ns < ? LIMIT ?", (limit, _PRUNE_STEP)
             ):
                 removed += step
-            # An open event stays however old it is; a closed one goes with its records.
-            self._sql.execute("DELETE FROM events WHERE state = 'closed' AND received_utc_ns < ?", (limit,))
+            # An open event stays however old it is; a closed one goes with its records. What is received is
+            # opened before, so that the index of the opening leads to it.
             self._sql.execute(
-                "DELETE FROM events WHERE state = 'closed' AND (site, event_id) IN"
-                " (SELECT site, event_id FROM events WHERE state = 'closed'"
-                "  ORDER BY opened_utc_ns DESC LIMIT -1 OFFSET ?)",
+                "DELETE FROM events WHERE opened_utc_ns < ? AND received_utc_ns < ? AND state = 'closed'",
+                (limit, limit),
+            )
+            self._sql.execute(
+                "DELETE FROM events WHERE state = 'closed' AND (opened_utc_ns, site, event_id) <="
+                " (SELECT opened_utc_ns, site, event_id FROM events"
+                "  ORDER BY opened_utc_ns DESC, site DESC, event_id DESC LIMIT 1 OFFSET ?)",
                 (self._keep_records,),
             )
             for table, column in (("commands", "issued_utc_ns"), ("audit", "utc_ns")):
@@ -241,9 +248,15 @@ class RecordWriter:
     def _remove(self, select: str, values: tuple[Any, ...]) -> int:
         self._roll_back()
         self._sql.execute("BEGIN IMMEDIATE")
-        rows = [(row["row"],) for row in self._sql.execute(select, values)]
+        found = self._sql.execute(select, values).fetchall()
+        rows = [(row["row"],) for row in found]
         self._sql.executemany("DELETE FROM traces WHERE row = ?", rows)
         self._sql.executemany("DELETE FROM records WHERE row = ?", rows)
+        gone = Counter((row["site"], row["class"]) for row in found)
+        self._sql.executemany(
+            "UPDATE totals SET gone = gone + ? WHERE site = ? AND class = ?",
+            [(number, *of) for of, number in gone.items()],
+        )
         self._sql.execute("COMMIT")
         return len(rows)
 

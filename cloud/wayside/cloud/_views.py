@@ -14,7 +14,7 @@ from wayside.records import DeliveryRecord, DeviceRecord, EventRecord, Record, R
 # Rows of one statement: SQLite runs it without the interpreter, which goes on elsewhere meanwhile.
 _ROWS = 100
 
-_INTO_TOTALS = "INSERT INTO totals"
+_INTO_TOTALS = "INSERT INTO totals (site, class, records)"
 _ADD_TOTALS = "ON CONFLICT (site, class) DO UPDATE SET records = records + excluded.records"
 _INTO_SITES = "INSERT INTO sites"
 _HEARD = "ON CONFLICT (site) DO UPDATE SET heard_utc_ns = excluded.heard_utc_ns"
