@@ -26,8 +26,10 @@ from wayside.rsu.mqtt import Publish, Share, join
 from wayside.rsu.vendors.tits0117 import wire
 from wayside.rsu.vendors.tits0117.config import Config
 from wayside.rsu.vendors.tits0117.device_clock import DeviceClock
+from wayside.rsu.vendors.tits0117.orders import log_order, ordered
 from wayside.rsu.vendors.tits0117.questions import Questions
-from wayside.rsu.vendors.tits0117.transfer import Transfer, Transfers, any_seq
+from wayside.rsu.vendors.tits0117.repeats import Repeats
+from wayside.rsu.vendors.tits0117.transfer import Transfer, Transfers, any_seq, refusal_of
 from wayside.rsu.vendors.tits0117.uplink import Payload, Reader
 from wayside.runtime import BoundedQueue, Full
 
@@ -36,12 +38,6 @@ _log = logging.getLogger(__name__)
 MISSED_HEARTBEATS = 3
 _WAITING_TRANSFERS = 64
 _TELEMETRY = ("BASEINFO", "RUNNINGINFO", "STATE")
-# Commands that are orders to the unit (MNG), and what may be said with each.
-_ARGUMENTS: dict[str, frozenset[str]] = {
-    "reboot": frozenset({"reboot"}),
-    "report": frozenset({"hb_rate_s", "running_info_rate_s", "log_level"}),
-    "move": frozenset({"address", "address_at_s"}),
-}
 # A unit that goes on registering has not got its orders: they are sent again, but not for each word of it.
 _ORDERS_AGAIN_NS = 10_000_000_000
 
@@ -80,6 +76,9 @@ class Tits0117(Adapter):
         )
         self._share: Share | None = None
         self._transfers = Transfers(_WAITING_TRANSFERS, any_seq(seed))
+        self._repeats = Repeats(
+            config, clock, self.tasks, counters, self._transfers, publish=self._publish, end=self._end
+        )
         self._questions = Questions(clock, self.tasks, tries=config.ack_tries, wait_s=config.ack_wait_s)
         self._stored: dict[object, Delivery] = {}
         self._telemetry: dict[str, dict[str, Any]] = {}
@@ -159,23 +158,9 @@ class Tits0117(Adapter):
             self.approve()
             return {}
         if name == "upload_log":
-            words = [str(arguments.get(key, "")) for key in ("url", "user", "password", "protocol")]
-            if not words[0] or words[3] not in ("http", "https", "ftp", "sftp", "other"):
-                raise RsuError(RsuReason.CONFIG, "a log order needs a url and a protocol", where=name)
-            await self._publish("Log", wire.build_log_order(*words))
+            await self._publish("Log", log_order(arguments))
             return {}
-        if name not in _ARGUMENTS:
-            raise RsuError(RsuReason.UNSUPPORTED, f"{self.vendor} has no command {name}")
-        changes = {"reboot": True} if name == "reboot" else dict(arguments)
-        unknown = changes.keys() - _ARGUMENTS[name]
-        if unknown:
-            raise RsuError(RsuReason.CONFIG, f"{min(unknown)!r} is no argument", where=name)
-        try:
-            settings = msgspec.convert(
-                msgspec.to_builtins(self._management) | changes, wire.Management, strict=True
-            )
-        except msgspec.ValidationError as error:
-            raise RsuError(RsuReason.CONFIG, str(error), where=name) from None
+        settings = ordered(self._management, name, arguments)
         await self._manage(settings)
         if name == "report":
             self._management = settings
@@ -242,7 +227,8 @@ class Tits0117(Adapter):
                 message, envelope.uper, self._reader.context(self.clock.utc())
             )
             if message == "MAP":
-                await self._transfer(delivery, wire.slices_of(body, self._config.slice_bytes))
+                self._check_approved()
+                await self._repeats.send(delivery, wire.slices_of(body, self._config.slice_bytes))
             else:
                 await self._publish(message, msgspec.json.encode(body))
         # Only at QoS 1: cut back to SENT by the base, with the broker's word noted.
@@ -286,46 +272,6 @@ class Tits0117(Adapter):
         except RsuError as error:
             # The unit asks again.
             self._refuse(error.reason)
-
-    async def _transfer(self, delivery: Delivery, slices: list[wire.Slice]) -> None:
-        self._check_approved()
-        for older in self._transfers.older(delivery):
-            self._transfers.remove(older)
-            if older.delivery is not None:
-                self._end(older.delivery, RsuReason.SUPERSEDED, "a newer one before it was acknowledged")
-        numbered = [(self._transfers.next_seq(), part) for part in slices]
-        parts = [(seq, part.payload(seq)) for seq, part in numbered]
-        transfer = Transfer(self._layout.ack_up(delivery.message, self._config.name), parts, delivery)
-        self._transfers.add(transfer)
-        try:
-            for _, payload in parts:
-                await self._publish(delivery.message, payload)
-        except RsuError:
-            self._transfers.remove(transfer)
-            raise
-        self.tasks.start(self._repeat(transfer, delivery), "acknowledgement")
-
-    async def _repeat(self, transfer: Transfer, delivery: Delivery) -> None:
-        """Send the open parts again until the unit has taken them, or the tries or its time are used up."""
-        sent = 1
-        while True:
-            await self.clock.sleep(self._config.ack_wait_s)
-            if transfer.done or delivery.ended:
-                self._transfers.remove(transfer)
-                return
-            if sent >= self._config.ack_tries or delivery.expires_mono_ns <= self.clock.mono():
-                break
-            sent += 1
-            for payload in tuple(transfer.open.values()):
-                try:
-                    await self._publish(delivery.message, payload)
-                except RsuError as error:
-                    # The next try comes by itself.
-                    self.counters.drop(error.reason)
-            self.counters.count("rsu_sent_again", delivery.message)
-        self._transfers.remove(transfer)
-        what = f"{len(transfer.open)} parts were not acknowledged, sent {sent} times"
-        self._end(delivery, RsuReason.TIMEOUT, what)
 
     async def _ask(self, seq: str, kind: str, payload: bytes) -> Any:
         self._check_approved()
@@ -416,14 +362,8 @@ class Tits0117(Adapter):
     def _acknowledged(self, ack: wire.Ack, topic: str) -> None:
         transfer = self._transfers.take(ack, topic)
         self._heard()
-        refusal = None
-        if ack.error_code:
-            refusal = RsuError(
-                RsuReason.DEVICE_ERROR,
-                f"the unit answers {ack.error_code} {ack.text}".rstrip(),
-                where=self.device_id,
-                vendor_code=str(ack.error_code),
-            )
+        refusal = refusal_of(ack, self.device_id)
+        if refusal is not None:
             self._transfers.remove(transfer)
         delivery = transfer.delivery
         if delivery is None:

@@ -16,6 +16,14 @@ def any_seq(seed: int | None) -> int:
     return Random(seed).randint(1, _LARGEST_SEQ)
 
 
+def refusal_of(ack: Ack, device_id: str) -> RsuError | None:
+    """What a unit's error code means; None where it has taken the part."""
+    if not ack.error_code:
+        return None
+    what = f"the unit answers {ack.error_code} {ack.text}".rstrip()
+    return RsuError(RsuReason.DEVICE_ERROR, what, where=device_id, vendor_code=str(ack.error_code))
+
+
 class Transfer:
     """One message in one or more parts, each with a sequence number of its own.
 
