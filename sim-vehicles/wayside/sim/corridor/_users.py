@@ -205,23 +205,38 @@ class SumoRider(Walker):
         return Box(*self._pose, *self.size)
 
 
+# Own: a second step follows in good time, and nobody runs for a step aside.
+_BEHIND_S = 0.5
+_HASTE = 1.25
+_STANDS_MPS = 0.1
 _NOWHERE = Way(Polyline([(0.0, 0.0), (1.0, 0.0)]))
 
 
 class SumoWalker(Walker):
-    """Somebody on foot, who is taken to go on straight."""
+    """Somebody on foot, who is taken to go on straight.
+
+    SUMO sets those on foot down up to 1.6 m aside where a sidewalk, a corner and a crosswalk join, and stops
+    them at once: here they follow, `_BEHIND_S` behind, no faster than `_HASTE` times their pace, and face
+    where they go.
+    """
 
     def __init__(self, entered: Entered, moved: Moved) -> None:
         super().__init__(entered.id, ParticipantClass.PEDESTRIAN, _NOWHERE, 0.0)
+        self.speed_mps = self.pace_mps = max(0.0, moved.speed_mps)
         self._pose = _middle(moved, self.size.length_m)
-        self.take(moved, 0.0)
 
     def take(self, moved: Moved, dt_s: float) -> None:
         """Take in where it is now, `dt_s` after the last time."""
-        if dt_s > 0.0:
-            self.accel_mps2 = (moved.speed_mps - self.speed_mps) / dt_s
-        self.speed_mps = max(0.0, moved.speed_mps)
-        self._pose = _middle(moved, self.size.length_m)
+        self.pace_mps = max(self.pace_mps, moved.speed_mps)
+        to = _middle(moved, self.size.length_m)
+        dx, dy = to.x_m - self._pose.x_m, to.y_m - self._pose.y_m
+        off_m = math.hypot(dx, dy)
+        speed = min(off_m / _BEHIND_S, _HASTE * self.pace_mps)
+        share = min(speed * dt_s / off_m, 1.0) if off_m > 0.0 else 0.0
+        faces = math.atan2(dy, dx) if speed >= _STANDS_MPS else self._pose.yaw_rad
+        self._pose = _Pose(self._pose.x_m + share * dx, self._pose.y_m + share * dy, faces)
+        self.accel_mps2 = (speed - self.speed_mps) / dt_s
+        self.speed_mps = speed
 
     def box(self) -> Box:
         """Its footprint now."""
