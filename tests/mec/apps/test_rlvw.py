@@ -227,6 +227,26 @@ def test_who_cannot_stop_warns_the_cross_traffic(scene: Any) -> None:
     assert [p.track_id for p in report.parties] == [1]
 
 
+@pytest.mark.parametrize(("gap_m", "speed_mps", "std_mps"), [(4.3, 3.7, 1.05), (31.4, 15.0, 4.8)])
+def test_the_noise_of_a_young_track_runs_no_light(
+    scene: Any, gap_m: float, speed_mps: float, std_mps: float
+) -> None:
+    # A queue moves up to its line. By the sensors alone the speed is unsure, and may be less.
+    others = [lambda: scene.car(2, 1, -45.0, 12.0, 1)]
+    lights = {2: Light.RED, 4: Light.PROTECTED_GREEN}
+
+    def told(std: float) -> set[int]:
+        reports = drive(
+            scene, Rlvw(), gap_m, speed_mps, lights, others=others, session="", velocity_std_mps=std
+        )
+        return {concern.track_id for report in reports for concern in report.concerns}
+
+    assert told(std_mps) == set()
+    # A speed that is sure is judged as it is.
+    sure = drive(scene, Rlvw(), gap_m, speed_mps, lights, session="", velocity_std_mps=0.1)
+    assert only(sure).evidence["needed_decel_mps2"] > 3.4
+
+
 def test_cross_traffic_before_a_red_light_of_its_own_is_left_out(scene: Any) -> None:
     others = [lambda: scene.car(2, 1, -45.0, 6.0, 1)]
     for light, told in ((Light.RED, {1}), (Light.PROTECTED_GREEN, {1, 2})):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wayside.asn1.geometry import LaneKey, RoadGeometry
-from wayside.asn1.messages import Direction, Lane, LaneKind, Light
+from wayside.asn1.messages import Connection, Direction, Lane, LaneKind, Light, Maneuver
 from wayside.link import Action, Severity
 from wayside.mec.apps import HazardReport, Vrucw, VrucwParameters
 from wayside.mec.sensors import ParticipantClass
@@ -409,8 +409,10 @@ def test_who_stood_and_starts_to_walk_or_run_is_warned_within_three_scans(
     assert steps[first][0].severity >= Severity.ADVISE
 
 
-def with_cycle_lane(scene: Any, kind: LaneKind = LaneKind.BIKE) -> LaneKey:
-    """Adds a lane of a kind beside the east-bound arm, 2.5 m wide, its middle 12 m from that of the road."""
+def with_cycle_lane(scene: Any, kind: LaneKind = LaneKind.BIKE, *, turns: bool = False) -> LaneKey:
+    """Adds a lane of a kind beside the east-bound arm, 2.5 m wide, its middle 12 m from that of the road.
+
+    turns: it leads to the right and nowhere else."""
     road_map = scene._map()
     (crossing,) = road_map.intersections
     lane = Lane(
@@ -419,13 +421,15 @@ def with_cycle_lane(scene: Any, kind: LaneKind = LaneKind.BIKE) -> LaneKey:
         Direction.INGRESS,
         scene._points((-200.0, -12.0), (-20.0, -12.0)),
         width_m=2.5,
+        connections=(Connection(62, None, (Maneuver.RIGHT,), 2),) if turns else (),
     )
-    crossing = msgspec.structs.replace(crossing, lanes=(*crossing.lanes, lane))
+    behind = Lane(62, kind, Direction.EGRESS, scene._points((-12.0, -20.0), (-12.0, -200.0)), width_m=2.5)
+    lanes = (*crossing.lanes, lane, behind) if turns else (*crossing.lanes, lane)
+    crossing = msgspec.structs.replace(crossing, lanes=lanes)
     scene.geometry = RoadGeometry.from_map(
         msgspec.structs.replace(road_map, intersections=(crossing,)), scene.plane
     )
-    (key,) = (key for key, lane in scene.geometry.lanes.items() if lane.kind is kind)
-    return key
+    return next(key for key, lane in scene.geometry.lanes.items() if lane.kind is kind)
 
 
 @pytest.mark.parametrize(
@@ -557,7 +561,10 @@ def test_a_cyclist_of_unsure_place_has_left_his_lane_when_he_is_seen_outside(sce
         return views
 
     quiet(scene, world(1.35), steps=26)
-    assert any(play(scene, Vrucw(), world(2.5), steps=26))
+    told = [report for step in play(scene, Vrucw(), world(2.5), steps=26) for report in step]
+    # As well as a radar alone knows it, he may be on it all the same: nobody is told to brake.
+    assert told and all(report.severity is Severity.INFORM for report in told)
+    assert told[0].evidence["lane_doubtful"] is True
 
 
 def test_a_cyclist_who_drifts_across_the_middle_of_his_lane_has_not_left_it(scene: Any, place: Any) -> None:
@@ -583,6 +590,91 @@ def test_a_cyclist_who_drifts_across_the_middle_of_his_lane_has_not_left_it(scen
         return views
 
     quiet(scene, world(0.45), steps=24)
+
+
+def test_a_cyclist_who_turns_beside_a_turning_car_gives_nothing(scene: Any, place: Any) -> None:
+    # Both turn right about one point, he 20 degrees ahead on the inside, where no way but the turn leads.
+    with_cycle_lane(scene, turns=True)
+
+    def turning(i: int, radius_m: float, ahead_deg: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        angle = math.radians(80.0 - ahead_deg) - 0.4 * STEP_S * i
+        cos, sin = math.cos(angle), math.sin(angle)
+        xy = (-20.0 + radius_m * cos, -20.0 + radius_m * sin)
+        return xy, (0.4 * radius_m * sin, -0.4 * radius_m * cos)
+
+    def world(straight_from: int) -> Any:
+        def views(i: int) -> list[Any]:
+            xy, velocity = turning(i, 11.25, 0.0)
+            car = scene.track(
+                1, ParticipantClass.CAR, xy, velocity, session="veh-1", match=(None, 0.0), turn=Maneuver.RIGHT
+            )
+            (x, y), (vx, vy) = turning(min(i, straight_from), 8.0, 20.0)
+            on_s = max(0, i - straight_from) * STEP_S
+            rider = scene.track(
+                100,
+                ParticipantClass.BICYCLE,
+                (x + vx * on_s, y + vy * on_s),
+                (vx, vy),
+                match=(None, 0.0),
+                accuracy_m=0.25,
+            )
+            return [car, rider]
+
+        return views
+
+    quiet(scene, world(99), steps=25)
+    # Who leaves the turn and rides on across the car's way is warned of.
+    reports = play(scene, Vrucw(), world(8), steps=25)
+    assert any(r.severity > Severity.INFORM for step in reports for r in step)
+
+
+def test_noise_points_a_slow_cyclist_nowhere(scene: Any, place: Any) -> None:
+    # He waits at the end of his lane; what the sensors say of his speed is mostly noise, much of it sideways.
+    lane = with_cycle_lane(scene)
+
+    def world(aside_mps: float) -> Any:
+        return lambda i: [
+            scene.car(1, 0, -34.0 + 0.22 * i, 2.2, 2),
+            scene.track(
+                100,
+                ParticipantClass.BICYCLE,
+                place(0, -24.0 + 0.05 * i, 11.8 - aside_mps * STEP_S * i),
+                (0.5, aside_mps),
+                match=(lane, 176.0),
+                velocity_std_mps=0.4,
+            ),
+        ]
+
+    assert any(play(scene, Vrucw(), world(1.0), steps=10))
+    quiet(
+        scene,
+        lambda i: [world(0.0)(i)[0], world(0.0)(i)[1]._replace(vy_mps=0.45, speed_mps=0.67)],
+        steps=10,
+    )
+
+
+@pytest.mark.parametrize(
+    ("light", "onto_m", "severity"),
+    [
+        (Light.PROTECTED_GREEN, -0.6, Severity.INFORM),
+        (Light.PERMISSIVE_GREEN, 0.3, Severity.INFORM),
+        (Light.PROTECTED_GREEN, 0.7, Severity.URGENT),
+        (Light.YELLOW, -0.6, Severity.URGENT),
+    ],
+)
+def test_who_comes_to_the_kerb_of_a_crosswalk_may_wait_there(
+    scene: Any, place: Any, light: Light, onto_m: float, severity: Severity
+) -> None:
+    # The crosswalk begins 12 m to the right of the middle; 31 m ahead of a car at 16 m/s that has green.
+    def world(i: int) -> list[Any]:
+        return [
+            scene.car(1, 0, -49.0, 16.0, 2),
+            scene.walker(100, place(0, -16.0, 12.0 - onto_m), (0.0, 1.8)),
+        ]
+
+    (report,) = play(scene, Vrucw(), world, lights={2: light})[-1]
+    assert report.severity is severity
+    assert report.evidence["waits_at_kerb"] is (severity is Severity.INFORM)
 
 
 def test_a_turning_car_that_can_stop_at_leisure_is_only_informed(scene: Any, place: Any) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from wayside.asn1.geometry import LaneKey, RoadGeometry
 from wayside.asn1.messages import LaneKind
-from wayside.mec.apps._ways import Ways
+from wayside.mec.apps._ways import OnWay, Ways
 from wayside.mec.sensors import ParticipantClass
 from wayside.mec.world import TrackView
 
@@ -13,10 +13,12 @@ _ALONG = frozenset({LaneKind.BIKE, LaneKind.SIDEWALK})
 _SAMPLE_NS = 40_000_000
 _ANCHOR_S = 3.0
 _YOUNG_S = 0.5
+_LATELY_S = 3.0
 _SURE = 1.5
 _BESIDE_M = 0.3
 _ASIDE_M = 0.4
 _UNSURE_M = 0.4
+_CLEARLY_M = 0.8
 _ALONG_TAN = math.tan(math.radians(30.0))
 
 
@@ -31,7 +33,7 @@ class _Along(NamedTuple):
 class _History:
     """Places of one road user over the last while, and what was made of them."""
 
-    __slots__ = ("anchor", "lane", "left_by", "left_ns", "places", "stands")
+    __slots__ = ("anchor", "lane", "left_by", "left_ns", "on", "places", "rode_ns", "stands")
 
     def __init__(self) -> None:
         self.places: list[tuple[int, float, float]] = []
@@ -40,6 +42,8 @@ class _History:
         self.lane: LaneKey | None = None
         self.left_ns: int | None = None
         self.left_by = 0.0
+        self.on: OnWay | None = None
+        self.rode_ns: int | None = None
 
     def add(self, mono_ns: int, x_m: float, y_m: float, span_ns: float) -> None:
         """Remember a place; the oldest that is kept is as old as the span, or the first."""
@@ -58,7 +62,8 @@ class Motions:
     At first sight a speed below its own deviation is none. Who stands is taken to go when he also has left
     the place where he stood by `stride_m`; who goes is taken to stand when he has not got so far within
     `window_s`. Who moves along a cycle lane or a sidewalk, or rides across the junction from a cycle lane,
-    keeps to it (within 30° of it) unless he moves sideways by `leave_mps` and has come `leave_m` sideways,
+    keeps to it (within 30° of it; a rider also where the noise of a slow one points aside) unless he moves
+    sideways by `leave_mps` and has come `leave_m` sideways,
     both by more than 1.5 deviations, and is seen `_ASIDE_M` to that side of the lane's middle, or outside the
     lane where his place is unsure by more than `_UNSURE_M`. What he then does to that side is believed for
     `window_s`. A cyclist who has not left his lane so is still on it when he is seen beside it by at most
@@ -82,15 +87,31 @@ class Motions:
         history = self._of.setdefault(view.track_id, _History())
         before_ns = history.places[-1][0] if history.places else mono_ns
         history.add(mono_ns, view.x_m, view.y_m, self._window_ns)
+        history.on = None
         if self._stands(history, view, mono_ns, (mono_ns - before_ns) / 1e9):
             return view._replace(vx_mps=0.0, vy_mps=0.0, speed_mps=0.0)
         view = self._kept(history, view, geometry, mono_ns)
         lane = _along(view, geometry, ways)
+        if lane is not None and view.kind is not ParticipantClass.PEDESTRIAN:
+            history.rode_ns = mono_ns
         if lane is None or self._leaves(history, view, lane, mono_ns):
             return view
         yaw = lane.yaw_rad
         along = view.vx_mps * math.cos(yaw) + view.vy_mps * math.sin(yaw)
+        history.on = _only_way(view, geometry, ways) if along > 0.0 else None
         return view._replace(vx_mps=along * math.cos(yaw), vy_mps=along * math.sin(yaw), speed_mps=abs(along))
+
+    def way(self, track_id: int) -> OnWay | None:
+        """The way that a rider who was believed to keep to his lane will take; None where it is not sure, or
+        where he goes on straight."""
+        history = self._of.get(track_id)
+        return None if history is None else history.on
+
+    def rode_along(self, track_id: int, mono_ns: int) -> bool:
+        """Whether a rider was on a cycle lane, or its way over the junction, within the last `_LATELY_S`."""
+        history = self._of.get(track_id)
+        rode_ns = None if history is None else history.rode_ns
+        return rode_ns is not None and mono_ns - rode_ns <= _LATELY_S * 1e9
 
     def keep_only(self, tracks: set[int]) -> None:
         """Forget road users that are gone."""
@@ -147,7 +168,10 @@ class Motions:
         sin, cos = math.sin(lane.yaw_rad), math.cos(lane.yaw_rad)
         left_mps = view.vy_mps * cos - view.vx_mps * sin
         along_mps = view.vx_mps * cos + view.vy_mps * sin
-        if abs(left_mps) > _ALONG_TAN * abs(along_mps):
+        if abs(left_mps) > _ALONG_TAN * abs(along_mps) and (
+            view.kind is ParticipantClass.PEDESTRIAN
+            or abs(left_mps) >= max(self._leave_mps, _SURE * view.velocity_std_mps)
+        ):
             return True
         side = math.copysign(1.0, left_mps)
         at_ns, x, y = history.places[0]
@@ -163,6 +187,19 @@ class Motions:
         # Who has left to one side has not therefore left to the other.
         lately = history.left_ns is not None and mono_ns - history.left_ns <= self._window_ns
         return lately and side == history.left_by
+
+
+def _only_way(view: TrackView, geometry: RoadGeometry, ways: Ways) -> OnWay | None:
+    """The one way that a rider can be on: no other leads out of his cycle lane, or is near enough to him."""
+    if view.kind is ParticipantClass.PEDESTRIAN:
+        return None
+    found = sorted(
+        (on for on in ways.ahead(view) if geometry.lanes[on.way.lane].kind is LaneKind.BIKE),
+        key=lambda on: abs(on.left_m),
+    )
+    if not found or (len(found) > 1 and abs(found[1].left_m) - abs(found[0].left_m) < _CLEARLY_M):
+        return None
+    return found[0]
 
 
 def _along(view: TrackView, geometry: RoadGeometry, ways: Ways) -> _Along | None:

@@ -21,6 +21,7 @@ _RADIUS_M = {
     ParticipantClass.MOTORCYCLE: 0.9,
 }
 _HARDEST_MPS2 = 6.0
+_MOVES_MPS = 0.3
 
 
 class Hypothesis(NamedTuple):
@@ -43,6 +44,13 @@ class Predicted(NamedTuple):
     way: Floats
     half_length: Floats
     half_width: Floats
+
+
+class Courses(NamedTuple):
+    """Places of road users at the predicted instants, each of shape (users, t)."""
+
+    x: Floats
+    y: Floats
 
 
 class Meeting(NamedTuple):
@@ -90,25 +98,35 @@ def predict(guesses: Sequence[Hypothesis], times_s: Floats, *, accel_s: float = 
     return Predicted(x, y, yaw, way, half[:, 0], half[:, 1])
 
 
-def may_meet(
-    poses: Predicted, users: Sequence[TrackView], horizon_s: float, margin_m: float
-) -> NDArray[np.bool_]:
+def courses(users: Sequence[TrackView], ways: Sequence[OnWay | None], times_s: Floats) -> Courses:
+    """Where road users will be: along their way where one is given, else straight on; who stands, stays."""
+    state = np.array([(u.x_m, u.y_m, u.vx_mps, u.vy_mps, u.speed_mps) for u in users]).reshape(-1, 5)
+    speed = np.where(state[:, 4] >= _MOVES_MPS, state[:, 4], 0.0)
+    go = (speed > 0.0)[:, None]
+    x = state[:, 0, None] + np.where(go, state[:, 2, None], 0.0) * times_s
+    y = state[:, 1, None] + np.where(go, state[:, 3, None], 0.0) * times_s
+    for k, on in enumerate(ways):
+        if on is not None:
+            along = on.along_m + speed[k] * times_s
+            (x[k],), (y[k],), _ = on.way.poses(along[None, :], np.array([on.left_m]))
+    return Courses(x, y)
+
+
+def may_meet(poses: Predicted, others: Courses, margin_m: float) -> NDArray[np.bool_]:
     """Whether the areas that a hypothesis and a road user can reach, with a margin, overlap: (h, users)."""
     most_m = max(_RADIUS_M.values()) + margin_m
     reach = (np.hypot(poses.half_length, poses.half_width) + most_m)[:, None]
-    state = np.array([(u.x_m, u.y_m, u.vx_mps, u.vy_mps) for u in users])
-    out = np.ones((len(poses.x), len(users)), dtype=np.bool_)
-    for axis, values in enumerate((poses.x, poses.y)):
-        here = state[:, axis]
-        there = here + state[:, axis + 2] * horizon_s
-        out &= np.minimum(here, there)[None, :] <= values.max(axis=1)[:, None] + reach
-        out &= np.maximum(here, there)[None, :] >= values.min(axis=1)[:, None] - reach
+    out = np.ones((len(poses.x), len(others.x)), dtype=np.bool_)
+    for values, theirs in ((poses.x, others.x), (poses.y, others.y)):
+        out &= theirs.min(axis=1)[None, :] <= values.max(axis=1)[:, None] + reach
+        out &= theirs.max(axis=1)[None, :] >= values.min(axis=1)[:, None] - reach
     return out
 
 
 def first_meetings(
     poses: Predicted,
     users: Sequence[TrackView],
+    others: Courses,
     rows: Ints,
     cols: Ints,
     times_s: Floats,
@@ -116,20 +134,17 @@ def first_meetings(
     growth_mps: float,
     growth_m: float,
 ) -> list[Meeting]:
-    """First meetings of pairs (rows[k], cols[k]): an oriented rectangle and a circle that goes straight.
+    """First meetings of pairs (rows[k], cols[k]): an oriented rectangle and a circle.
 
-    margin_m: per pair, the gap that counts as a meeting. The circle of a road user who moves grows by
-    `growth_mps` up to `growth_m`.
+    others: where the users will be. margin_m: per pair, the gap that counts as a meeting. The circle of a
+    road user who moves grows by `growth_mps` up to `growth_m`.
     """
-    state = np.array([(u.x_m, u.y_m, u.vx_mps, u.vy_mps, u.speed_mps, _RADIUS_M[u.kind]) for u in users])
-    moves = state[:, 4] >= 0.3
-    ux = state[:, 0, None] + np.where(moves, state[:, 2], 0.0)[:, None] * times_s
-    uy = state[:, 1, None] + np.where(moves, state[:, 3], 0.0)[:, None] * times_s
+    moves = np.array([u.speed_mps >= _MOVES_MPS for u in users])
     grown = np.where(moves[:, None], np.minimum(growth_mps * times_s, growth_m)[None, :], 0.0)
-    radius = state[:, 5, None] + grown
+    radius = np.array([_RADIUS_M[u.kind] for u in users])[:, None] + grown
     cos, sin = np.cos(poses.yaw), np.sin(poses.yaw)
-    dx = ux[cols] - poses.x[rows]
-    dy = uy[cols] - poses.y[rows]
+    dx = others.x[cols] - poses.x[rows]
+    dy = others.y[cols] - poses.y[rows]
     c, s = cos[rows], sin[rows]
     over_x = np.maximum(np.abs(dx * c + dy * s) - poses.half_length[rows, None], 0.0)
     over_y = np.maximum(np.abs(dy * c - dx * s) - poses.half_width[rows, None], 0.0)

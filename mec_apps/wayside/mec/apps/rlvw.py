@@ -43,6 +43,9 @@ class RlvwParameters(Parameters, frozen=True):
     release_decel_mps2: Annotated[float, stated("m/s2", "needed braking that clears", "own")] = 3.0
     braking_mps2: Annotated[float, stated("m/s2", "deceleration of a driver who reacts already", "own")] = 1.0
     min_speed_mps: Annotated[float, stated("m/s", "slower vehicles are not judged", "own")] = 3.0
+    speed_sigmas: Annotated[
+        float, stated("", "deviations of its velocity by which a vehicle is taken to be slower", "own")
+    ] = 1.0
     accuracy_m: Annotated[float, stated("m", "worst accuracy of a vehicle, one sigma", "T/CSAE 53 bar")] = 1.5
     min_existence: Annotated[float, stated("", "least existence of a track", "own", 0.0, 1.0)] = 0.5
     max_unseen_s: Annotated[float, stated("s", "longest time a track may go unseen", "own")] = 0.6
@@ -170,14 +173,15 @@ class Rlvw:
     def _approach(self, world: World, ways: Ways, driver: _Driver) -> HazardReport | None:
         p = self.parameters
         view, gap_m = driver.view, driver.gap_m
-        if gap_m <= 0.0 or view.speed_mps < p.min_speed_mps:
+        speed = view.speed_mps - p.speed_sigmas * view.velocity_std_mps
+        if gap_m <= 0.0 or speed < p.min_speed_mps:
             # On the line, or too slow to judge: neither a new warning nor the end of one that stands.
             return self._report(world, ways, driver) if driver.latch.keep(world.mono, p.clear_s) else None
         if not self._trusted(view):
             return self._report(world, ways, driver) if driver.latch.keep(world.mono, p.clear_s) else None
         red = self._red_movements(world, driver, gap_m / view.speed_mps)
         braking = view.accel_mps2 <= -p.braking_mps2
-        needed = required_deceleration(view.speed_mps, gap_m, 0.0 if braking else p.reaction_s)
+        needed = required_deceleration(speed, gap_m, 0.0 if braking else p.reaction_s)
         limit = p.release_decel_mps2 if driver.latch.raised else p.advise_decel_mps2
         hit = bool(red) and needed > limit and not (braking and -view.accel_mps2 >= needed)
         driver.needed_mps2 = needed
@@ -314,6 +318,7 @@ class Rlvw:
         return {
             "track": driver.view.track_id,
             "speed_mps": round(driver.view.speed_mps, 2),
+            "velocity_std_mps": round(driver.view.velocity_std_mps, 2),
             "to_stop_line_m": round(driver.gap_m, 2),
             "needed_decel_mps2": round(min(driver.needed_mps2, 999.0), 3),
             "acceleration_mps2": round(driver.view.accel_mps2, 2),

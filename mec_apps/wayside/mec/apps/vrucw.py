@@ -13,10 +13,20 @@ from numpy.typing import NDArray
 from wayside.geo import heading_from_yaw
 from wayside.link import Action, Party, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
+from wayside.mec.apps._kerbs import Kerbs
 from wayside.mec.apps._kinematics import YawHistory, reaction_of, required_deceleration
 from wayside.mec.apps._latch import Latch
 from wayside.mec.apps._motion import Motions
-from wayside.mec.apps._prediction import Hypothesis, Predicted, first_meetings, may_meet, predict
+from wayside.mec.apps._prediction import (
+    Courses,
+    Hypothesis,
+    Meeting,
+    Predicted,
+    courses,
+    first_meetings,
+    may_meet,
+    predict,
+)
 from wayside.mec.apps._red import stops_at_red
 from wayside.mec.apps._ways import OnWay, Ways, possible
 from wayside.mec.sensors import VULNERABLE, ParticipantClass
@@ -83,6 +93,12 @@ class VrucwParameters(Parameters, frozen=True):
     answer_mps2: Annotated[
         float, stated("m/s2", "further braking that a driver who brakes already is trusted with", "own")
     ] = 1.0
+    lane_accuracy_m: Annotated[
+        float, stated("m", "worst accuracy of a rider who was on a cycle lane, one sigma", "own")
+    ] = 0.4
+    kerb_m: Annotated[
+        float, stated("m", "way onto a crosswalk of one who still waits at its kerb", "own")
+    ] = 0.5
     follow_decel_mps2: Annotated[
         float, stated("m/s2", "needed braking behind a cyclist in the same lane", "FHWA DRAC")
     ] = 3.4
@@ -112,6 +128,8 @@ class _Pair(NamedTuple):
     towards_mps: float
     decel_mps2: float
     model: str
+    waits: bool
+    vague: bool
     doubtful: bool
 
 
@@ -141,6 +159,7 @@ class Vrucw:
         p = self.parameters
         self._times = np.arange(0.0, p.horizon_s + p.step_s / 2.0, p.step_s)
         self._ways: Ways | None = None
+        self._kerbs: Kerbs | None = None
         self._yaws = YawHistory(p.history_s, p.history_samples)
         self._motions = Motions(
             still_mps=p.still_mps,
@@ -161,6 +180,7 @@ class Vrucw:
         self._silent.clear()
         if self._ways is None or self._ways.geometry is not world.geometry:
             self._ways = Ways.of(world.geometry)
+            self._kerbs = Kerbs(world.geometry)
         vehicles, users = self._chosen(world, self._ways)
         met = self._meetings(world, self._ways, vehicles, users) if vehicles and users else {}
         return self._reports(world, met)
@@ -215,11 +235,12 @@ class Vrucw:
             return {}
         poses = predict(guesses, self._times)
         most_m = p.growth_m + p.margin_m + p.hold_margin_m
-        close = near[[g.row for g in guesses]] & may_meet(poses, users, self._times[-1], most_m)
+        others = courses(users, [self._motions.way(u.track_id) for u in users], self._times)
+        close = near[[g.row for g in guesses]] & may_meet(poses, others, most_m)
         rows, cols = np.nonzero(close)
         growth = p.growth_mps, p.growth_m
         margin = np.full(len(rows), p.margin_m)
-        found = first_meetings(poses, users, rows, cols, self._times, margin, *growth)
+        found = first_meetings(poses, users, others, rows, cols, self._times, margin, *growth)
         if held:
             # Who is told is told until the gap is larger; the time is still that of the smaller gap.
             sure = {(hit.row, hit.col) for hit in found}
@@ -228,7 +249,7 @@ class Vrucw:
                 for row, col in zip(rows.tolist(), cols.tolist(), strict=True)
             ]
             margin = margin[on] + p.hold_margin_m
-            found += first_meetings(poses, users, rows[on], cols[on], self._times, margin, *growth)
+            found += first_meetings(poses, users, others, rows[on], cols[on], self._times, margin, *growth)
         met: dict[tuple[int, int], _Pair] = {}
         on_ways: Counter[tuple[int, int]] = Counter()
         for hit in found:
@@ -239,7 +260,7 @@ class Vrucw:
             if hit.overlaps:
                 self._silent.add(("overlap", vehicle.track_id))
                 continue
-            pair = self._judge(world, poses, guess, hit.row, user, hit.instant, hit.time_s)
+            pair = self._judge(world, poses, others, guess, user, hit)
             key = (vehicle.track_id, user.track_id)
             if pair is not None:
                 on_ways[key] += 1
@@ -275,18 +296,22 @@ class Vrucw:
         self,
         world: World,
         poses: Predicted,
+        others: Courses,
         guess: Hypothesis,
-        row: int,
         user: TrackView,
-        instant: int,
-        time_s: float,
+        hit: Meeting,
     ) -> _Pair | None:
         p = self.parameters
-        vehicle = guess.view
+        vehicle, row, instant, time_s = guess.view, hit.row, hit.instant, hit.time_s
         x, y, yaw = float(poses.x[row, instant]), float(poses.y[row, instant]), float(poses.yaw[row, instant])
         sin, cos = math.sin(yaw), math.cos(yaw)
         aside = -(user.x_m - x) * sin + (user.y_m - y) * cos
-        across = -user.vx_mps * sin + user.vy_mps * cos
+        vx, vy = user.vx_mps, user.vy_mps
+        if instant > 0 and self._motions.way(user.track_id) is not None:
+            # Along a way that bends the course up to the meeting counts.
+            vx = float(others.x[hit.col, instant] - user.x_m) / float(self._times[instant])
+            vy = float(others.y[hit.col, instant] - user.y_m) / float(self._times[instant])
+        across = -vx * sin + vy * cos
         towards = -math.copysign(1.0, aside) * across
         in_way = abs(aside) <= vehicle.width_m / 2.0 + user.width_m / 2.0 + p.margin_m
         least_mps = max(p.towards_mps, p.towards_sigmas * user.velocity_std_mps)
@@ -305,7 +330,12 @@ class Vrucw:
             self._silent.add(("stops_at_red", vehicle.track_id))
             return None
         model = "way" if guess.on is not None else ("turn" if guess.rate_rps else "straight")
-        return _Pair(vehicle, user, time_s, way_m, x, y, towards, decel, model, False)
+        on, kerbs = guess.on, self._kerbs
+        waits = False
+        if on is not None and kerbs is not None:
+            waits = kerbs.waits(world, user, on, way_m - on.to_stop_line_m(vehicle.length_m), p.kerb_m)
+        vague = user.accuracy_m > p.lane_accuracy_m and self._motions.rode_along(user.track_id, world.mono)
+        return _Pair(vehicle, user, time_s, way_m, x, y, towards, decel, model, waits, vague, False)
 
     def _reaction_s(self, vehicle: TrackView) -> float:
         p = self.parameters
@@ -378,7 +408,7 @@ class Vrucw:
         p = self.parameters
         decel, accel = pair.decel_mps2, pair.vehicle.accel_mps2
         told = before > Severity.INFORM
-        if pair.doubtful or (decel <= p.easy_decel_mps2 and not told):
+        if pair.doubtful or pair.waits or pair.vague or (decel <= p.easy_decel_mps2 and not told):
             return Severity.INFORM
         answers = accel <= -1.0 and decel <= min(p.answer_mps2 - accel, p.urgent_decel_mps2)
         if answers and not told:
@@ -449,12 +479,15 @@ class Vrucw:
             "user_kind": pair.user.kind.value,
             "user_speed_mps": round(pair.user.speed_mps, 2),
             "user_velocity_std_mps": round(pair.user.velocity_std_mps, 2),
+            "user_accuracy_m": round(pair.user.accuracy_m, 2),
             "user_existence": round(pair.user.existence, 2),
             "user_age_s": round(pair.user.age_s, 2),
             "user_on_carriageway": on_road,
             "towards_mps": round(pair.towards_mps, 2),
             "prediction": pair.model,
             "way_doubtful": pair.doubtful,
+            "waits_at_kerb": pair.waits,
+            "lane_doubtful": pair.vague,
             "limit_horizon_s": p.horizon_s,
             "limit_towards_mps": p.towards_mps,
             "limit_easy_decel_mps2": p.easy_decel_mps2,
