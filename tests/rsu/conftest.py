@@ -37,18 +37,24 @@ def map_frame() -> bytes:
     return bytes.fromhex(min(frames, key=len))
 
 
-Mosquitto = Callable[[Mapping[str, str]], AbstractAsyncContextManager[int]]
+Mosquitto = Callable[..., AbstractAsyncContextManager[int]]
 
 
 @pytest.fixture
 def mosquitto(tmp_path: Path, optional_part: Callable[[str, bool], None]) -> Mosquitto:
-    """Runs a Mosquitto on a free loopback port that lets given users in, by name and password."""
+    """Runs a Mosquitto on a free loopback port that lets given users in, by name and password.
+
+    tls: folder with `ca.pem`, `broker.pem` and `broker.key`; it speaks TLS then. both: clients need a
+    certificate too.
+    """
     optional_part("mosquitto", shutil.which("mosquitto") is not None)
-    return lambda users: _running(tmp_path, users)
+    return lambda users, **more: _running(tmp_path, users, **more)
 
 
 @asynccontextmanager
-async def _running(folder: Path, users: Mapping[str, str]) -> AsyncIterator[int]:
+async def _running(
+    folder: Path, users: Mapping[str, str], *, tls: Path | None = None, both: bool = False
+) -> AsyncIterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -58,7 +64,14 @@ async def _running(folder: Path, users: Mapping[str, str]) -> AsyncIterator[int]
         maker = await asyncio.create_subprocess_exec("mosquitto_passwd", "-b", passwords, name, password)
         assert await maker.wait() == 0
     config = folder / "mosquitto.conf"
-    lines = (f"listener {port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}")
+    lines: tuple[str, ...] = (
+        f"listener {port} 127.0.0.1",
+        "allow_anonymous false",
+        f"password_file {passwords}",
+    )
+    if tls is not None:
+        names = (f"cafile {tls}/ca.pem", f"certfile {tls}/broker.pem", f"keyfile {tls}/broker.key")
+        lines = (*lines, *names, f"require_certificate {'true' if both else 'false'}")
     config.write_text(
         "\n".join((*lines, "log_dest stderr", "persistence false", "user root")) + "\n", "utf-8"
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
 import msgspec
 from msgspec import Meta
@@ -30,3 +31,12 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     uplink_queue: Count = 2_048
     reconnect_first_s: Positive = 0.2
     reconnect_ceiling_s: Positive = 10.0
+
+    def in_folder(self, folder: Path) -> Self:
+        """The same with file names relative to a folder. Vendors with files override it."""
+        return self
+
+    @property
+    def plain_peer(self) -> str:
+        """Host to which a login goes unencrypted; empty where none does. Vendors with a login override it."""
+        return ""

@@ -118,7 +118,8 @@ OPEN = (
     BARE
     + """\
 listen:
-  {sensors_udp: "0.0.0.0:1", sensors_ws: "0.0.0.0:2", tscbm: "0.0.0.0:3", link: "0.0.0.0:4", http: "0.0.0.0:5"}
+  {sensors_udp: "0.0.0.0:1", sensors_ws: "0.0.0.0:2", tscbm: "0.0.0.0:3", link: "0.0.0.0:4",
+   http: "0.0.0.0:5"}
 sensors:
   - &cam {id: cam, kind: camera, lat: 38.98, lon: 117.35, rate_hz: 10, expected_delay_ms: 65, range_m: 110}
   - {id: lidar, kind: lidar, transport: websocket, token: {env: WAYSIDE_TEST_TOKEN},
@@ -150,3 +151,18 @@ def test_each_thing_laid_open_is_told_with_what_to_do(folder: Path) -> None:
         .replace("http://centre", "https://centre")
     )
     assert load(folder, closed).warnings() == ()
+
+
+UNIT = "{id: rsu-1, vendor: tits0117, dialect: csae53-2020, lat: 38.98, lon: 117.35, config: {esn: R1, "
+
+
+def test_a_units_login_that_leaves_this_computer_in_the_clear_is_told(folder: Path) -> None:
+    units = f"rsus:\n  - {UNIT}host: 127.0.0.1}}}}\n  - {UNIT}host: broker.example}}}}\n"
+    (warning,) = load(folder, BARE + units.replace("rsu-1", "rsu-0", 1)).warnings()
+    assert warning.startswith("rsus[1].config: ") and "rsu-1" in warning and "set tls" in warning
+    site = load(
+        folder, BARE + f"rsus:\n  - {UNIT}host: broker.example, tls: {{authority: keys/ca.pem}}}}}}\n"
+    )
+    assert site.warnings() == ()
+    broker = site.devices["rsu-1"].broker  # type: ignore[attr-defined]
+    assert (broker.port, broker.tls.authority) == (8_883, str(folder / "keys/ca.pem"))

@@ -172,7 +172,8 @@ class Checks:
                 )
             config = self._with_secrets((*at, "config"), rsu.config)
             try:
-                configs[rsu.id] = read_config(vendors[rsu.vendor], {**config, **own}, profile=rsu.profile)
+                read = read_config(vendors[rsu.vendor], {**config, **own}, profile=rsu.profile)
+                configs[rsu.id] = read.in_folder(self._folder)
             except RsuError as error:
                 self._add_converted((*at, "config"), error.what, error.advice)
         return configs

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wayside.mec.site._models import SiteModel, split_endpoint
+
+if TYPE_CHECKING:
+    from wayside.rsu import DeviceConfig
 
 
 def is_loopback(host: str) -> bool:
@@ -66,3 +71,13 @@ def exposures(model: SiteModel) -> list[str]:
             if reached(server)
         ]
     return found
+
+
+def plain_peers(devices: Mapping[str, DeviceConfig]) -> list[str]:
+    """Roadside units whose login leaves this computer unencrypted, a line each as above."""
+    return [
+        f"rsus[{n}].config: messages and the login of {device_id} can be read and changed on the way to"
+        f" {device.plain_peer}; set tls"
+        for n, (device_id, device) in enumerate(devices.items())
+        if device.plain_peer and not is_loopback(device.plain_peer)
+    ]

@@ -12,7 +12,7 @@ from wayside.geo import LocalPlane, yaw_from_heading
 from wayside.mec.fusion import SensorView, TrackerSettings, VehicleSettings
 from wayside.mec.sensors import DEFAULT_STD_M, SensorPose, SensorSpec
 from wayside.mec.signals import SignalSource
-from wayside.mec.site._exposure import exposures
+from wayside.mec.site._exposure import exposures, plain_peers
 from wayside.mec.site._models import Secret, SiteModel, split_endpoint
 from wayside.mec.site._reasons import SiteError, SiteProblem, SiteReason
 from wayside.mec.site._secrets import SecretError, read_secret
@@ -175,7 +175,7 @@ class Site:
 
     def warnings(self) -> tuple[str, ...]:
         """What the file lays open to the network, a line each with what to do; nothing on the loopback."""
-        return tuple(exposures(self.model))
+        return (*exposures(self.model), *plain_peers(self.devices))
 
     def sensor_tokens(self) -> dict[str, str]:
         """Secret of each sensor that comes by WebSocket. Raises SiteError MISSING_SECRET."""

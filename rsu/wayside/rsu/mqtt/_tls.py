@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 import msgspec
 
@@ -25,6 +26,11 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def __post_init__(self) -> None:
         if bool(self.certificate) is not bool(self.key):
             raise ValueError("certificate and key belong together")
+
+    def in_folder(self, folder: Path) -> Tls:
+        """The same with file names relative to a folder."""
+        names = {"authority": self.authority, "certificate": self.certificate, "key": self.key}
+        return msgspec.structs.replace(self, **{k: str(folder / name) for k, name in names.items() if name})
 
     def context(self) -> ssl.SSLContext:
         """TLS 1.2 at least; the broker is checked. Reads files. Raises RsuError CONFIG."""

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
 from wayside.rsu import AckLevel, Capabilities, DeviceConfig, Port, Positive
-from wayside.rsu.mqtt import BrokerAddress
+from wayside.rsu.mqtt import BrokerAddress, Tls
 from wayside.rsu.vendors.tits0117.wire import KeyCase, Padding, Rate, TopicLayout
 
 DIALECT = "csae53-2020"
 MAX_FRAME_BYTES = 65_535
+# Of MQTT, registered with IANA: plain, and over TLS.
+PORT, TLS_PORT = 1_883, 8_883
 _DOWN = frozenset({"MAP", "RSI", "RSM", "SPAT"})
 
 
 class Config(DeviceConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A unit behind an MQTT broker.
 
-    host, port, username, password, client_id: the broker; units with the same values share one connection.
+    host, port, username, password, client_id, tls: the broker; units with the same values share one
+    connection. port: by default 1883, with tls 8883. tls: see `wayside.rsu.mqtt.Tls`, None without.
     esn: serial number; unit_id: its name of at most 8 characters in binary envelopes, else the serial
     number. approved: an operator has let it in; until then nothing of it is taken and nothing sent to it.
     delimiter, up_id, down_id, body, spat_down: see `wire.TopicLayout`. key_case: of keys in bodies down.
@@ -32,10 +36,11 @@ class Config(DeviceConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     host: Annotated[str, Meta(min_length=1, max_length=253)]
-    port: Port = 1_883
+    port: Port | None = None
     username: str = ""
     password: str = ""
     client_id: Annotated[str, Meta(min_length=1, max_length=64)] = "wayside-edge"
+    tls: Tls | None = None
     keep_alive_s: Annotated[int, Meta(ge=1, le=3_600)] = 60
     esn: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
     unit_id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{0,8}$")] = ""
@@ -71,7 +76,16 @@ class Config(DeviceConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("up_id: without it the five messages are binary")
 
     def __repr__(self) -> str:
-        return f"Config({self.device_id}, {self.esn} at {self.host}:{self.port})"
+        return f"Config({self.device_id}, {self.esn} at {self.host}:{self.broker.port})"
+
+    def in_folder(self, folder: Path) -> Self:
+        """The same with the files of `tls` relative to a folder."""
+        return self if self.tls is None else msgspec.structs.replace(self, tls=self.tls.in_folder(folder))
+
+    @property
+    def plain_peer(self) -> str:
+        """The broker's host, where it is reached without TLS."""
+        return self.host if self.tls is None else ""
 
     @property
     def layout(self) -> TopicLayout:
@@ -99,11 +113,12 @@ class Config(DeviceConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The broker and how to log in."""
         return BrokerAddress(
             host=self.host,
-            port=self.port,
+            port=self.port or (PORT if self.tls is None else TLS_PORT),
             client_id=self.client_id,
             username=self.username,
             password=self.password,
             keep_alive_s=self.keep_alive_s,
+            tls=self.tls,
         )
 
     @property
