@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -299,8 +300,15 @@ def _arrival(message: ConsumerRecord) -> Arrival:
 
 
 def _instance(message: ConsumerRecord) -> str:
-    named = next((value for name, value in message.headers if name == INSTANCE_HEADER), b"")
-    return check_instance((named or b"").decode("ascii", "replace"))
+    for name, value in message.headers:
+        if name == INSTANCE_HEADER:
+            return _checked(value or b"")
+    return ""
+
+
+@lru_cache(maxsize=1_024)
+def _checked(instance: bytes) -> str:
+    return check_instance(instance.decode("ascii", "replace"))
 
 
 def _letter(

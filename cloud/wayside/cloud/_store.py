@@ -21,6 +21,7 @@ _PRUNE_STEP = 1_000
 _CHECKPOINT_PAGES = 4_000
 _CACHE_KIB = 32_768
 _DAY_NS = 86_400_000_000_000
+_LEAST, _MOST = -(2**63), 2**63 - 1
 _INTO_RECORDS = (
     "INSERT INTO records (row, site, boot, seq, class, key, utc_ns, received_utc_ns, digest, body)"
 )
@@ -47,11 +48,17 @@ def _columns(key: RecordId) -> tuple[str, int, int]:
 
 def _storable(record: Record) -> bool:
     """Whether all integers that become columns fit 64 bits with sign."""
-    numbers = [record.id.boot, record.id.seq, record.utc_ns]
-    if isinstance(record.body, EventRecord):
-        body = record.body
-        numbers += [body.revision, body.severity, body.opened_utc_ns, body.closed_utc_ns or 0]
-    return all(-(2**63) <= number < 2**63 for number in numbers)
+    key, body = record.id, record.body
+    if key.boot > _MOST or key.seq > _MOST or not _LEAST <= record.utc_ns <= _MOST:
+        return False
+    if not isinstance(body, EventRecord):
+        return True
+    return (
+        body.revision <= _MOST
+        and _LEAST <= body.severity <= _MOST
+        and _LEAST <= body.opened_utc_ns <= _MOST
+        and (body.closed_utc_ns is None or _LEAST <= body.closed_utc_ns <= _MOST)
+    )
 
 
 @contextmanager

@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 
 from wayside.clock import UtcNs
-from wayside.records import DeliveryRecord, DeviceRecord, EventRecord, Record, ResultRecord, SiteRecord
+from wayside.records import (
+    TOPICS,
+    DeliveryRecord,
+    DeviceRecord,
+    EventRecord,
+    Record,
+    ResultRecord,
+    SiteRecord,
+)
 
 # Rows of one statement: SQLite runs it without the interpreter, which goes on elsewhere meanwhile.
 _ROWS = 100
@@ -48,14 +56,13 @@ _ANSWERED = (
 )
 _NEWER_SITE = "UPDATE sites SET boot = ?, seq = ?, body = ? WHERE site = ? AND (?, ?) > (boot, seq)"
 
+_CLASSES = {kind: str(kind.__struct_config__.tag) for kind in TOPICS}
 _pack = msgspec.msgpack.Encoder().encode
 
 
 def class_of(record: Record) -> str:
     """Name of a record's class: event, summary, device, delivery, result, site."""
-    tag = type(record.body).__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag
+    return _CLASSES[type(record.body)]
 
 
 def words_of(event: EventRecord) -> str:

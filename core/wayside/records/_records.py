@@ -26,7 +26,8 @@ class RecordError(WaysideError):
     reason: RecordReason
 
 
-class RecordId(msgspec.Struct, frozen=True, array_like=True, order=True):
+# gc=False: no record can refer to itself, and pages of them are not to be searched for that.
+class RecordId(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """Identity of a record. boot: number of the edge's start, counted on its disk. seq: from 1 per boot."""
 
     site: Name
@@ -44,7 +45,7 @@ class EventState(StrEnum):
     CLOSED = "closed"
 
 
-class EventRecord(msgspec.Struct, frozen=True, tag="event"):
+class EventRecord(msgspec.Struct, frozen=True, tag="event", gc=False):
     """A road event or danger, as known at one revision; a later revision replaces an earlier one.
 
     event_id: stable over revisions and restarts of the edge. lane: `intersection/lane` or empty. warned:
@@ -70,7 +71,7 @@ class EventRecord(msgspec.Struct, frozen=True, tag="event"):
     trace: tuple[TraceStep, ...] = ()
 
 
-class SummaryRecord(msgspec.Struct, frozen=True, tag="summary"):
+class SummaryRecord(msgspec.Struct, frozen=True, tag="summary", gc=False):
     """Counts of one window of an edge. counts, dropped: see observe.Counters; latency: stage → summary."""
 
     from_utc_ns: int
@@ -80,7 +81,7 @@ class SummaryRecord(msgspec.Struct, frozen=True, tag="summary"):
     latency: dict[str, LatencySummary] = {}
 
 
-class DeviceRecord(msgspec.Struct, frozen=True, tag="device"):
+class DeviceRecord(msgspec.Struct, frozen=True, tag="device", gc=False):
     """State of a roadside unit or sensor when it changed. kind: rsu, camera, radar, lidar."""
 
     device_id: Name
@@ -92,7 +93,7 @@ class DeviceRecord(msgspec.Struct, frozen=True, tag="device"):
     detail: dict[str, float | int | str | bool] = {}
 
 
-class DeliveryRecord(msgspec.Struct, frozen=True, tag="delivery"):
+class DeliveryRecord(msgspec.Struct, frozen=True, tag="delivery", gc=False):
     """How far one message came on its way to one roadside unit. state: see rsu.DeliveryState."""
 
     delivery_id: Name
@@ -103,7 +104,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, tag="delivery"):
     trace_id: Name = ""
 
 
-class ResultRecord(msgspec.Struct, frozen=True, tag="result"):
+class ResultRecord(msgspec.Struct, frozen=True, tag="result", gc=False):
     """What became of an operator's command at the edge. state: see CommandState. reason: why it was refused,
     empty otherwise."""
 
@@ -139,7 +140,7 @@ TOPICS: dict[type[msgspec.Struct], str] = {
 }
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A body with its identity. key: the site or device whose order matters."""
 
     id: RecordId
