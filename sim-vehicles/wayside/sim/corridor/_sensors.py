@@ -8,6 +8,8 @@ from wayside.sim.corridor._places import BUS_STOP_FRONT_M, Side
 
 _KERB_M = 14.5
 _CORNER_M = 17.0
+# Where queues before the last crossing have their ends: there a lidar sees what stands, and that it stands.
+_TAIL_M = 110.0
 
 
 def corridor_sensors() -> dict[str, tuple[SensorSpec, ...]]:
@@ -27,6 +29,7 @@ def corridor_sensors() -> dict[str, tuple[SensorSpec, ...]]:
         return radar(f"{node}-radar-{side.value[0]}", frame.at(-20.0, -1.0), frame.yaw_rad)
 
     stop = leg_frame("b", Side.WEST)
+    tail = leg_frame("c", Side.WEST)
     return {
         "a": (
             camera("a-cam", corner("a", Side.NORTH), towards_middle("a", Side.NORTH), 100.0, 90.0),
@@ -42,7 +45,7 @@ def corridor_sensors() -> dict[str, tuple[SensorSpec, ...]]:
         "c": (
             camera("c-cam", corner("c", Side.NORTH), towards_middle("c", Side.NORTH), 100.0, 90.0),
             lidar("c-lidar", corner("c", Side.SOUTH)),
-            leg_radar("c", Side.WEST),
+            lidar("c-lidar-w", tail.at(_TAIL_M, -_KERB_M)),
             leg_radar("c", Side.SOUTH),
         ),
     }
