@@ -255,6 +255,21 @@ def test_a_trace_is_found_under_each_of_its_names(make_store: Callable[..., Stor
     assert reader.trace("fourth") is None
 
 
+def test_a_trace_is_told_by_the_site_that_told_of_it_first(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    writer.keep(
+        numbered(
+            record(event(trace_id="t"), 1),
+            record(event(trace_id="t", revision=9, severity=5), 1, site="b"),
+            record(DeliveryRecord("d", "u", "TIM", "failed", trace_id="t"), 2, site="b"),
+        ),
+        NOW,
+    )
+    found = reader.trace("t")
+    assert found is not None and found.record is not None
+    assert (found.record.id.site, found.deliveries) == ("a", [])
+
+
 def test_retention_removes_the_oldest_and_keeps_open_events(make_store: Callable[..., Store]) -> None:
     writer, reader = make_store(keep_records=3, keep_days=1.0)
     summaries = [SummaryRecord(n, n + 1, {"frames": {"": 1}}, {"rsu": {"bad": 2}}) for n in range(5)]

@@ -162,12 +162,13 @@ class RecordReader:
         )
 
     def trace(self, trace_id: str) -> StoredTrace | None:
-        """All that is stored under a trace."""
+        """All that is stored under a trace, of the site that told of it first."""
         with self._reading() as sql:
             rows = sql.execute(
                 "SELECT r.received_utc_ns, r.body FROM traces t JOIN records r ON r.row = t.row"
-                " WHERE t.trace_id = ? ORDER BY r.row LIMIT 1000",
-                (trace_id,),
+                " WHERE t.trace_id = ? AND r.site = (SELECT site FROM records WHERE row ="
+                "  (SELECT min(row) FROM traces WHERE trace_id = ?)) ORDER BY t.row LIMIT 1000",
+                (trace_id, trace_id),
             ).fetchall()
         if not rows:
             return None
