@@ -23,7 +23,7 @@ from wayside.rsu.mqtt._packets import (
     Will,
     build_packet,
 )
-from wayside.rsu.mqtt._tls import Tls, refusal
+from wayside.rsu.mqtt._tls import Tls, hung_up, refusal
 from wayside.runtime import TaskOwner
 
 ANSWER_S = 5.0
@@ -106,7 +106,7 @@ class MqttClient:
             context = await asyncio.to_thread(self._tls.context)
             secure = {"ssl": context, "server_hostname": self._tls.server_name or self.host}
         loop = asyncio.get_running_loop()
-        stream = _Stream(self, self._packet_limit)
+        stream = _Stream(self, self._packet_limit, bool(secure))
         answer = self._expect(ConnAck, 0)
         try:
             async with asyncio.timeout(self._answer_s):
@@ -270,11 +270,12 @@ class MqttClient:
 
 
 class _Stream(asyncio.Protocol):
-    def __init__(self, client: MqttClient, packet_limit: int) -> None:
+    def __init__(self, client: MqttClient, packet_limit: int, secure: bool) -> None:
         self._client = client
         self._reader = PacketReader(packet_limit, client.passed_over)
         self._transport: asyncio.Transport | None = None
         self._ended = asyncio.Event()
+        self._secure = secure
         self.error = RsuError(RsuReason.OFFLINE, "the broker ended the connection")
         self.packets = 0
 
@@ -306,6 +307,8 @@ class _Stream(asyncio.Protocol):
         self._ended.set()
         if isinstance(exc, ssl.SSLError):
             self.error = refusal(exc, "the broker")
+        elif not self.packets and self._secure:
+            self.error = hung_up()
         self._client.lost(self, self.error)
 
     def fail(self, error: RsuError) -> None:

@@ -58,3 +58,10 @@ def refusal(error: ssl.SSLError, who: str) -> RsuError:
         what = f"{who} refuses our certificate or its lack: {error.reason}"
         return RsuError(RsuReason.AUTH, what, where="tls", advice="see tls.certificate and tls.key")
     return RsuError(RsuReason.UNSUPPORTED, f"{who} speaks no TLS that we know: {error.reason}", where="tls")
+
+
+def hung_up() -> RsuError:
+    """A broker ended a TLS connection without a word: its reason, if it gave one, was lost on the way."""
+    what = "the broker ended the connection before it answered"
+    advice = "where it wants to know its clients: see tls.certificate and tls.key"
+    return RsuError(RsuReason.OFFLINE, what, where="tls", advice=advice)
