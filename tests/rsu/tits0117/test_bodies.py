@@ -350,3 +350,13 @@ def test_lost_keys_are_named_up_to_a_bound() -> None:
         Fields({f"k{i}": 0 for i in range(40_000)}, place, account).end()
     assert len(account.lost) == 65
     assert (account.lost[0], account.lost[-1]) == ("a.k0", "more")
+
+
+def test_the_objects_of_one_payload_are_bounded_over_all_its_devices() -> None:
+    def devices(counts: list[int]) -> list[dict[str, Any]]:
+        return [{**RAW, "content": RAW["content"] * count} for count in counts]
+
+    assert len(read_raw_rsm(devices([128, 128]), CONTEXT)) == 16
+    with pytest.raises(RsuError) as caught:
+        read_raw_rsm(devices([200, 57]), CONTEXT)
+    assert caught.value.reason is RsuReason.TOO_LARGE

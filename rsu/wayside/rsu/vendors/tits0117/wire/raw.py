@@ -14,6 +14,7 @@ from wayside.rsu.vendors.tits0117.wire.bodies import Context, Transcoded
 from wayside.rsu.vendors.tits0117.wire.fields import Account, Fields, listed, malformed, offset_of
 
 MAX_DEVICES = 16
+# Of one payload: what takes the loop some 30 ms. Own.
 MAX_OBJECTS = 256
 _IN_A_MESSAGE = 16
 _NEEDED = ("ptcType", "global_track_id", "timeStamp", "pos_lat", "pos_lon", "heading")
@@ -36,10 +37,12 @@ def read_raw_rsm(body: Any, context: Context) -> list[Transcoded]:
     devices = listed(body, "list", MAX_DEVICES)
     if not devices:
         raise malformed("no device", "list")
+    room = MAX_OBJECTS
     for i, member in enumerate(devices):
         account = Account()
         device = Fields(member, f"[{i}]", account)
-        people = [_object(one) for one in device.children("content", MAX_OBJECTS)]
+        people = [_object(one) for one in device.children("content", room)]
+        room -= len(people)
         place = _place(device.demand("dev_pos"), "lat", "lon")
         device.end()
         for at in range(0, len(people), _IN_A_MESSAGE):
