@@ -231,6 +231,11 @@ async def test_no_page_can_report_as_an_edge_even_under_a_name_that_leads_here(
         ({"json": WANTED | {"body": {"type": "reboot"}}}, 400, "malformed"),
         ({"json": WANTED | {"body": SWITCH | {"more": 1}}}, 400, "malformed"),
         ({"json": [], "headers": {}}, 400, "malformed"),
+        (
+            {"json": None, "content": b'{"site": "\xff"}', "headers": {"content-type": "application/json"}},
+            400,
+            "malformed",
+        ),
         ({"json": {"x": "y" * MAX_COMMAND_BYTES}}, 413, "too_large"),
     ],
 )

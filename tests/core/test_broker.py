@@ -133,7 +133,8 @@ def test_a_record_goes_to_the_topic_of_its_kind_under_its_key() -> None:
 
 @pytest.mark.drops(RecordReason.MALFORMED)
 @pytest.mark.parametrize(
-    "data", [b"", b"\xc1", b"\x80", b"\x83\xa2id\x93\xa1s\x01\x01\xa3key\xa1k\xa4body\x80"]
+    "data",
+    [b"", b"\xc1", b"\x80", b"\x81\xa3key\xa1\xff", b"\x83\xa2id\x93\xa1s\x01\x01\xa3key\xa1k\xa4body\x80"],
 )
 def test_octets_that_are_no_record_have_no_address(data: bytes) -> None:
     with pytest.raises(RecordError) as caught:

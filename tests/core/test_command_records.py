@@ -85,6 +85,16 @@ def test_values_out_of_range_are_refused(body: CommandBody) -> None:
     assert caught.value.reason is RecordReason.MALFORMED
 
 
+@pytest.mark.drops(RecordReason.MALFORMED)
+def test_a_text_that_is_not_utf_8_is_malformed() -> None:
+    data = encode_command(CommandRecord("c", "a", "li", 0, 1, SwitchApp("hlw", True))).replace(
+        b"li", b"l\xff"
+    )
+    with pytest.raises(RecordError) as caught:
+        decode_command(data)
+    assert caught.value.reason is RecordReason.MALFORMED
+
+
 def test_pages_are_bounded() -> None:
     full = CommandPage((b"x",) * MAX_COMMANDS, 7)
     assert decode_command_page(encode_command_page(full)) == full

@@ -141,8 +141,9 @@ def test_damaged_header_has_a_reason() -> None:
         msgspec.msgpack.encode({"kind": "vrucw"}),
         b"\x91" * 20_000,
         msgspec.msgpack.encode({"lat_deg": 1.0}),
+        b"\x81\xa4kind\xa1\xff",
     ],
-    ids=["empty", "reserved octet", "array", "members missing", "nested too deep", "wrong map"],
+    ids=["empty", "reserved octet", "array", "members missing", "nested too deep", "wrong map", "no UTF-8"],
 )
 def test_damaged_body_has_a_reason(body: bytes) -> None:
     header = Header(FrameKind.WARNING, Flag(0), 0, 1, 1, 0, 1)

@@ -77,6 +77,20 @@ def test_a_bad_record_of_a_page_does_not_spoil_its_neighbours() -> None:
 
 
 @pytest.mark.drops(RecordReason.MALFORMED)
+def test_a_text_that_is_not_utf_8_is_malformed_and_no_other_error() -> None:
+    whole = encode_record(event(1))
+    data = whole.replace(b"vrucw", b"vr\xffcw").replace(b"hlw", b"h\xffw")
+    assert data != whole
+    with pytest.raises(RecordError) as caught:
+        decode_record(data)
+    assert caught.value.reason is RecordReason.MALFORMED
+    good, bad = decode_records(encode_records([data, whole]))
+    assert [record.id.seq for record in good] == [1] and len(bad) == 1
+    with pytest.raises(RecordError):
+        decode_live(encode_live(LiveView("site", 1, 1)).replace(b"site", b"s\xffte", 2))
+
+
+@pytest.mark.drops(RecordReason.MALFORMED)
 @given(st.binary(max_size=200))
 def test_octets_that_are_no_record_raise_the_one_error(data: bytes) -> None:
     for decode in (decode_record, decode_records, decode_live):

@@ -166,6 +166,7 @@ async def test_whatever_is_on_a_topic_the_records_behind_it_are_stored(by_kafka:
             DEVICES,
             (key, record(1), instance),
             (key, b"\xc1 no msgpack", instance),
+            (key, record(1).replace(b"rsu", b"r\xffu"), instance),
             (key, None, instance),
             (key, b"x" * (MAX_RECORD_BYTES + 1), instance),
             (key, record(2), [("wayside-instance", b"not hexadecimal")]),
@@ -173,10 +174,10 @@ async def test_whatever_is_on_a_topic_the_records_behind_it_are_stored(by_kafka:
             (key, record(2), instance),
         )
         await by_kafka.until(lambda: len(by_kafka.stored()) == 2)
-        letters = await by_kafka.dead(5)
+        letters = await by_kafka.dead(6)
         reasons = sorted(dict(letter.headers)["wayside-reason"].decode() for letter in letters)
-        assert reasons == ["id_conflict", "malformed", "malformed", "malformed", "too_large"]
-        assert centre.counters.value("kafka_dead") == 5
+        assert reasons == ["id_conflict", *["malformed"] * 4, "too_large"]
+        assert centre.counters.value("kafka_dead") == 6
         await put(by_kafka.broker, TRACKS_TOPIC, (key, b"no view", instance), (key, b"", [("x", None)]))
         await by_kafka.until(lambda: centre.counters.dropped(RecordReason.MALFORMED) >= 4)
         assert centre.kafka.state is KafkaState.CONSUMING

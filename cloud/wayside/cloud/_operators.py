@@ -118,7 +118,7 @@ async def _decoded(request: Request, centre: Centre, decoder: msgspec.json.Decod
     except CloudError as error:
         centre.counters.drop(error.reason)
         raise
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         centre.counters.drop(RecordReason.MALFORMED)
         raise RecordError(RecordReason.MALFORMED, f"command: {error}") from None
 

@@ -172,7 +172,7 @@ def decode_body(frame: Frame, kind: type[B]) -> B:
         raise LinkError(LinkReason.BAD_BODY, f"{frame.header.kind.name} carries no {kind.__name__}")
     try:
         body = decoder.decode(frame.body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LinkError(LinkReason.BAD_BODY, f"{frame.header.kind.name} body: {error}") from None
     assert isinstance(body, kind)
     return body

@@ -48,7 +48,7 @@ def address_of(data: bytes) -> Address:
     try:
         record = _addressed.decode(data)
         return Address(_topics[record.body.type], record.key)
-    except (msgspec.DecodeError, KeyError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, RecursionError) as error:
         raise RecordError(RecordReason.MALFORMED, f"record: {error}") from None
 
 

@@ -112,7 +112,7 @@ def decode_command(data: bytes | memoryview) -> CommandRecord:
         raise RecordError(RecordReason.TOO_LARGE, what)
     try:
         return _command.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(RecordReason.MALFORMED, f"command: {error}") from None
 
 
@@ -128,7 +128,7 @@ def decode_command_page(data: bytes) -> CommandPage:
         raise RecordError(RecordReason.TOO_LARGE, what)
     try:
         return _page.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(RecordReason.MALFORMED, f"page of commands: {error}") from None
 
 

@@ -40,5 +40,5 @@ def decode_answer(data: bytes) -> IngestAnswer:
         raise RecordError(RecordReason.TOO_LARGE, f"answer of {len(data)} octets, limit {MAX_ANSWER_BYTES}")
     try:
         return _answer.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(RecordReason.MALFORMED, f"answer: {error}") from None

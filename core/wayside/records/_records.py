@@ -171,7 +171,7 @@ def decode_record(data: bytes | memoryview) -> Record:
         raise RecordError(RecordReason.TOO_LARGE, f"record of {len(data)} octets, limit {MAX_RECORD_BYTES}")
     try:
         return _record.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(RecordReason.MALFORMED, f"record: {error}") from None
 
 
@@ -187,7 +187,7 @@ def decode_page(data: bytes) -> list[Record | RecordError]:
     """
     try:
         raw = _records.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(RecordReason.MALFORMED, f"page: {error}") from None
     if len(raw) > MAX_BATCH:
         raise RecordError(RecordReason.TOO_LARGE, f"page of {len(raw)} records, limit {MAX_BATCH}")
@@ -216,7 +216,7 @@ def decode_live(data: bytes) -> LiveView:
     """A live view from its msgpack. Raises RecordError MALFORMED."""
     try:
         return _live.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(RecordReason.MALFORMED, f"live view: {error}") from None
 
 

@@ -223,11 +223,14 @@ async def test_to_nobody_nothing_is_sent_and_that_is_counted(pair: Pair) -> None
 
 @pytest.mark.joint
 @pytest.mark.drops(R.MALFORMED)
-async def test_octets_that_are_no_message_end_the_connection_and_a_new_one_is_made(pair: Pair) -> None:
+@pytest.mark.parametrize("octets", [b"\xc1 no message", b"\x92\xa1\xff\x00"])
+async def test_octets_that_are_no_message_end_the_connection_and_a_new_one_is_made(
+    pair: Pair, octets: bytes
+) -> None:
     await pair.meet()
     reader, writer = await asyncio.open_unix_connection(str(pair.path))
     await pair.core.until(lambda: pair.core.seen == ["up", "down", "up"])
-    writer.write(pack(b"\xc1 no message"))
+    writer.write(pack(octets))
     assert await reader.read() == b""
     writer.close()
     assert pair.core.counters.dropped(R.MALFORMED) == 1

@@ -70,8 +70,8 @@ class FakeCentre:
         self.stored += [record_id for record_id in good if record_id not in self.stored]
         refused = tuple(
             RefusedRecord(index, "malformed", "bad")
-            for index, item in enumerate(page)
-            if item.id.seq in self.poison
+            for index, item in enumerate(items)
+            if isinstance(item, RecordError) or item.id.seq in self.poison
         )
         return httpx.Response(200, content=encode_answer(IngestAnswer(tuple(good), refused)))
 
@@ -230,11 +230,12 @@ async def test_a_record_that_is_damaged_on_the_disk_does_not_hold_up_the_others(
         ids = await outbox.append([(SITE, summary(n)) for n in range(5)])
     with sqlite3.connect(path) as sql:
         sql.execute("UPDATE outbox SET body = x'c1c1c1' WHERE seq = 3")
+        sql.execute("UPDATE outbox SET body = x'81a26964a1ff' WHERE seq = 4")
     sql.close()
     async with running(tmp_path) as edge:
         assert await edge.uplink.drain(5.0)
-        assert edge.centre.stored == [*ids[:2], *ids[3:]]
-        assert [row[1] for row in await edge.outbox.refused()] == [3]
+        assert edge.centre.stored == [*ids[:2], ids[4]]
+        assert [row[1] for row in await edge.outbox.refused()] == [3, 4]
 
 
 async def test_part_of_a_page_is_confirmed_and_the_rest_comes_again(edge: Edge, summary: Summary) -> None:

@@ -82,7 +82,7 @@ class Stream(asyncio.Protocol):
                 self._on_message(self._decoder.decode(body))
         except PortError as error:
             self._cut(error.reason, str(error))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._cut(PortReason.MALFORMED, str(error))
 
     def pause_writing(self) -> None:

@@ -264,7 +264,7 @@ class Database:
         """As the record says; one that is damaged goes by its row, and is refused where it is read."""
         try:
             return _identified.decode(body).id
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return RecordId(self._site, boot, seq)
 
     def confirm(self, ids: Iterable[RecordId]) -> int:
@@ -337,7 +337,7 @@ class Database:
         try:
             rows = self._sql.execute("SELECT subject, body FROM open_events ORDER BY subject").fetchall()
             return [OpenEvent(subject, _event.decode(body)) for subject, body in rows]
-        except (sqlite3.Error, msgspec.DecodeError) as error:
+        except (sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._failure(error) from None
 
     def close(self) -> None:
@@ -350,7 +350,7 @@ class Database:
             with contextlib.suppress(sqlite3.Error):
                 self._sql.execute("ROLLBACK")
 
-    def _failure(self, error: sqlite3.Error | msgspec.DecodeError) -> RollupError:
+    def _failure(self, error: Exception) -> RollupError:
         if isinstance(error, sqlite3.Error):
             return disk_error(error, self._path)
         return RollupError(RollupReason.DISK_FAILED, f"outbox: damaged record: {error}", where=self._path)
