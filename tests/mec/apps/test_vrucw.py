@@ -628,6 +628,47 @@ def test_a_cyclist_who_turns_beside_a_turning_car_gives_nothing(scene: Any, plac
     assert any(r.severity > Severity.INFORM for step in reports for r in step)
 
 
+def test_a_cyclist_rides_on_straight_past_where_a_turn_joins_his_way(scene: Any, place: Any) -> None:
+    # The turn from the south comes first in the map, and ends on the way of those who come from the west.
+    road_map = scene._map()
+    (crossing,) = road_map.intersections
+    lanes = [
+        Lane(
+            number,
+            LaneKind.BIKE,
+            Direction.INGRESS if onto else Direction.EGRESS,
+            scene._points(*points),
+            width_m=2.5,
+            connections=(Connection(63, None, (onto,), 2),) if onto else (),
+        )
+        for number, onto, points in (
+            (61, Maneuver.RIGHT, ((12.0, -200.0), (12.0, -20.0))),
+            (62, Maneuver.STRAIGHT, ((-200.0, -12.0), (-20.0, -12.0))),
+            (63, None, ((20.0, -12.0), (200.0, -12.0))),
+        )
+    ]
+    crossing = msgspec.structs.replace(crossing, lanes=(*lanes, *crossing.lanes))
+    scene.geometry = RoadGeometry.from_map(
+        msgspec.structs.replace(road_map, intersections=(crossing,)), scene.plane
+    )
+    quiet(
+        scene,
+        lambda i: [
+            scene.car(1, 0, -16.0 + 1.0 * i, 10.0, 2, match=(None, 0.0)),
+            scene.track(
+                100,
+                ParticipantClass.BICYCLE,
+                place(0, 12.0 + 0.5 * i, 12.1),
+                (5.0, 0.1),
+                match=(None, 0.0),
+                velocity_std_mps=0.3,
+                accuracy_m=0.1,
+            ),
+        ],
+        steps=14,
+    )
+
+
 def test_noise_points_a_slow_cyclist_nowhere(scene: Any, place: Any) -> None:
     # He waits at the end of his lane; what the sensors say of his speed is mostly noise, much of it sideways.
     lane = with_cycle_lane(scene)

@@ -19,6 +19,7 @@ _BESIDE_M = 0.3
 _ASIDE_M = 0.4
 _UNSURE_M = 0.4
 _CLEARLY_M = 0.8
+_ASIDE_RAD = math.radians(10.0)
 _ALONG_TAN = math.tan(math.radians(30.0))
 
 
@@ -211,8 +212,16 @@ def _along(view: TrackView, geometry: RoadGeometry, ways: Ways) -> _Along | None
         return _Along(lane.polyline.yaw_at(view.along_m), view.across_m, lane.width_m / 2.0)
     if view.kind is ParticipantClass.PEDESTRIAN:
         return None
-    for on in ways.inside(view):
-        lane = geometry.lanes[on.way.lane]
-        if lane.kind is LaneKind.BIKE:
-            return _Along(on.way.line.yaw_at(on.along_m), on.left_m, lane.width_m / 2.0)
-    return None
+    found = [on for on in ways.inside(view) if geometry.lanes[on.way.lane].kind is LaneKind.BIKE]
+    if not found:
+        return None
+    # Ways that join: his place and course together tell the one that he is on.
+    on = min(found, key=lambda on: math.hypot(on.left_m / _ASIDE_M, _turned_rad(on, view) / _ASIDE_RAD))
+    half_m = geometry.lanes[on.way.lane].width_m / 2.0
+    return _Along(on.way.line.yaw_at(on.along_m), on.left_m, half_m)
+
+
+def _turned_rad(on: OnWay, view: TrackView) -> float:
+    """Course of a road user against the direction of a way where he is."""
+    course = math.atan2(view.vy_mps, view.vx_mps)
+    return math.remainder(course - on.way.line.yaw_at(on.along_m), math.tau)
