@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from wayside.clock import Clock, MonoNs
 from wayside.link import Flag, FrameKind, Warning
@@ -30,26 +28,22 @@ from wayside.mec.ports.link import (
 )
 from wayside.mec.ports.side import (
     Broadcast,
-    CommandTaken,
     CommandUp,
     Confirmed,
     EnvelopeUp,
     Live,
-    OutboxIs,
-    PageIs,
     PageWanted,
-    RecordsKept,
     RecordUp,
     SetAside,
-    Settled,
     SideToCore,
     UnitsUp,
     side_to_core,
 )
-from wayside.mec.rollup import EventLedger, Outbox, OutboxSettings, RollupError
+from wayside.mec.rollup import EventLedger, Outbox, OutboxSettings
 from wayside.mec.sensors import Scan, ScanIntake, SensorHealth
 from wayside.mec.sensors.receivers import UdpSensorReceiver, WebSocketSensorReceiver
 from wayside.mec.service._host_clock import ClockWatch, kernel_clock_error_ms
+from wayside.mec.service._keeping import Keeping
 from wayside.mec.service._part import Part
 from wayside.mec.service._report import Nested, SummaryWindow
 from wayside.mec.service._settings import ServiceSettings, link_socket, side_socket
@@ -57,8 +51,8 @@ from wayside.mec.service._steps import StepTrigger
 from wayside.mec.service._tscbm import ControllerReceiver
 from wayside.mec.site import Site
 from wayside.observe import Counters, LatencySamples, LatencySummary, sum_counts
-from wayside.records import Body, DeviceRecord, LiveRsu, SiteRecord
-from wayside.runtime import BoundedQueue, Full, TaskOwner
+from wayside.records import DeviceRecord, LiveRsu, SiteRecord
+from wayside.runtime import TaskOwner
 
 _log = logging.getLogger(__name__)
 
@@ -66,14 +60,10 @@ _log = logging.getLogger(__name__)
 BROADCAST_S = 0.1
 LIVE_S = 0.2
 WATCH_S = 1.0
-# Records that wait for the outbox; far beyond what a site reports while one transaction runs.
-_WAITING_RECORDS = 4_096
 # After so many faults in a row the service ends, to be started anew: what it holds in memory is unsound.
 _GIVE_UP = 50
 # Pushes whose writing may still be told: as many as receipts are waited for.
 _PUSHES = 20_000
-# The side asks for one thing at a time; more than this is a fault of its.
-_ASKED = 64
 
 
 class CorePart(Part):
@@ -99,21 +89,11 @@ class CorePart(Part):
         self.step_time = LatencySamples()
         self._run = run
         self._finished = False
-        self._commit = asyncio.Event()
-        self._records: BoundedQueue[tuple[str, Body]] = BoundedQueue(
-            _WAITING_RECORDS, Full.DROP_OLDEST, lambda _: counters.count("records_lost_before_outbox")
-        )
         self._steps = StepTrigger(clock, self._run_step)
         self._device_states: dict[str, str] = {}
         self._sessions: set[str] = set()
         self._pushed: OrderedDict[int, tuple[str, Warning]] = OrderedDict()
         self._units: tuple[LiveRsu, ...] = ()
-        self._told_by_side = self._told_to_side = 0
-        self._outbox_told: OutboxIs | None = None
-        self._unkept: RollupError | None = None
-        self._asked: BoundedQueue[Coroutine[Any, Any, None]] = BoundedQueue(
-            _ASKED, Full.REFUSE_NEWEST, lambda asked: asked.close()
-        )
         self._inputs = AsyncExitStack()
         # What makes records; ends before the last of them is written.
         self._work = TaskOwner("core work", self._failed)
@@ -135,7 +115,7 @@ class CorePart(Part):
             clock,
             counters,
             on_message=self._from_side,
-            on_up=self._side_came,
+            on_up=lambda: self._keeping.side_came(),
             on_down=lambda: None,
         )
         clocks = site.model.clock
@@ -162,6 +142,16 @@ class CorePart(Part):
         self._refs = itertools.count(secrets.randbits(62) + 1)
         kept = site.outbox_path.with_name(f"{site.outbox_path.name}.orders")
         self.orders = await Orders.open(self.core, kept, clock, counters)
+        self._keeping = Keeping(
+            self.side,
+            self.outbox,
+            ledger,
+            self.orders,
+            clock,
+            counters,
+            site=site.id,
+            on_order=self._steps.touch,
+        )
         self._look_at_clock()
         # The first step builds what the apps derive from the map: now, not when the first danger comes.
         self.core.decide()
@@ -176,11 +166,11 @@ class CorePart(Part):
         self._work.start(self._broadcast(), "broadcast")
         self._work.start(self._watch(), "watch")
         self._work.start(self._summarize(), "summaries")
-        self._tasks.start(self._keep_records(), "records")
-        self._tasks.start(self._answer(), "answers to the side")
+        self._tasks.start(self._keeping.keep(), "records")
+        self._tasks.start(self._keeping.answer(), "answers to the side")
         if site.model.uplink is not None:
             self._work.start(self._show(), "live view")
-        self._on_record(self._site_record())
+        self._keeping.record(self._site_record())
 
     async def _open_inputs(self) -> None:
         site, clock, counters = self.site, self.clock, self.counters
@@ -205,8 +195,8 @@ class CorePart(Part):
         self._finished = True
         await self._inputs.aclose()
         await self._work.close()
-        self._on_record(self._window.close(self.latency()))
-        await self._commit_all()
+        self._keeping.record(self._window.close(self.latency()))
+        await self._keeping.commit()
 
     async def _close_ports(self) -> None:
         await self.link.close()
@@ -259,8 +249,10 @@ class CorePart(Part):
             for status in states
             if status.health is not SensorHealth.OK
         ]
-        if self._unkept is not None or self.outbox.state.held:
-            found.append(Lack("outbox", str(self._unkept or "records wait in memory for the disk"), True))
+        if self._keeping.unkept is not None or self.outbox.state.held:
+            found.append(
+                Lack("outbox", str(self._keeping.unkept or "records wait in memory for the disk"), True)
+            )
         if not self.link.up:
             found.append(Lack("core", "has no connection to the link", True))
         if not self.side.up:
@@ -315,7 +307,7 @@ class CorePart(Part):
                 delivered = self.core.receipts.received(session, receipt)
                 if delivered is not None:
                     self.core.delivered(delivered)
-                    self._commit.set()
+                    self._keeping.touch()
 
     def _link_gone(self) -> None:
         """Whoever was connected is not now; the link tells who is there when it comes back."""
@@ -330,26 +322,10 @@ class CorePart(Part):
                     self._steps.touch()
             case UnitsUp(units):
                 self._units = units
-            case RecordUp(number, key, body):
-                self._told_by_side = number
-                self._records.put((key, body))
-                self._commit.set()
-            case CommandUp(number, data):
-                self._asked.put(self._order(number, data))
-            case PageWanted(number, limit, max_bytes):
-                self._asked.put(self._page(number, limit, max_bytes))
-            case Confirmed(number, ids):
-                self._asked.put(self._settle(number, self.outbox.confirm(ids)))
-            case SetAside(number, refused):
-                self._asked.put(self._settle(number, self.outbox.set_aside(refused)))
-
-    def _side_came(self) -> None:
-        # What an earlier run of the side asked for nobody waits for any more.
-        for asked in self._asked.take_all():
-            asked.close()
-        self._told_by_side = self._told_to_side = 0
-        self._outbox_told = None
-        self._tell_outbox()
+            case RecordUp():
+                self._keeping.side_record(message)
+            case CommandUp() | PageWanted() | Confirmed() | SetAside():
+                self._keeping.ask(message)
 
     # outputs
 
@@ -368,7 +344,7 @@ class CorePart(Part):
         self._send_out(self.core.compose(result.world))
         self.counters.count("steps")
         self.step_time.add_ms((self.clock.mono() - began) / 1e6)
-        self._commit.set()
+        self._keeping.touch()
 
     def _push(self, push: Push, flags: Flag) -> None:
         warning = push.warning
@@ -419,17 +395,6 @@ class CorePart(Part):
         for message in messages:
             self.side.send_newest((message.dialect, message.key), Broadcast(message))
 
-    def _on_record(self, body: Body) -> None:
-        self._records.put((self.site.id, body))
-        self._commit.set()
-
-    def _tell_outbox(self) -> None:
-        state = self.outbox.state
-        now = OutboxIs(self.outbox.instance, state.rows, state.held)
-        if self.side.up and now != self._outbox_told:
-            self._outbox_told = now
-            self.side.keep(now)
-
     # tasks
 
     async def _broadcast(self) -> None:
@@ -454,11 +419,11 @@ class CorePart(Part):
     async def _watch(self) -> None:
         while True:
             self._look_at_clock()
-            self._tell_outbox()
+            self._keeping.tell_outbox()
             for status in self.core.world.health():
                 if self._device_states.get(status.sensor_id) != status.health.value:
                     self._device_states[status.sensor_id] = status.health.value
-                    self._on_record(DeviceRecord(status.sensor_id, status.kind, status.health.value))
+                    self._keeping.record(DeviceRecord(status.sensor_id, status.kind, status.health.value))
             await self.clock.sleep(WATCH_S)
 
     def _look_at_clock(self) -> None:
@@ -468,60 +433,7 @@ class CorePart(Part):
     async def _summarize(self) -> None:
         while True:
             await self.clock.sleep(self.settings.summary_s)
-            self._on_record(self._window.close(self.latency()))
-
-    async def _keep_records(self) -> None:
-        while True:
-            await self._commit.wait()
-            self._commit.clear()
-            await self._commit_all()
-
-    async def _commit_all(self) -> None:
-        told = self._told_by_side
-        try:
-            await self.core.ledger.commit()
-            records = self._records.take_all()
-            if records:
-                await self.outbox.append(records)
-            self._unkept = None
-        except RollupError as error:
-            # Counted by the outbox, which keeps what it can and tries again by itself.
-            self._unkept = error
-            _log.warning("records: %s", error)
-        self._tell_outbox()
-        if told > self._told_to_side and self.side.up:
-            self._told_to_side = told
-            self.side.keep(RecordsKept(told))
-
-    async def _answer(self) -> None:
-        """What the side asks for, one after the other."""
-        while True:
-            await (await self._asked.get())
-
-    async def _page(self, number: int, limit: int, max_bytes: int) -> None:
-        try:
-            page = await self.outbox.page(limit, max_bytes)
-        except RollupError as error:
-            self.side.keep(PageIs(number, failed=str(error)))
-        else:
-            self.side.keep(PageIs(number, tuple(page)))
-
-    async def _settle(self, number: int, change: Coroutine[Any, Any, int]) -> None:
-        try:
-            records = await change
-        except RollupError as error:
-            self.side.keep(Settled(number, failed=str(error)))
-            return
-        self._tell_outbox()
-        self.side.keep(Settled(number, records))
-
-    async def _order(self, number: int, data: bytes) -> None:
-        with self._containment.around("order"):
-            for result in await self.orders.take(data):
-                self._on_record(result)
-            self._steps.touch()
-            await self._commit_all()
-        self.side.keep(CommandTaken(number))
+            self._keeping.record(self._window.close(self.latency()))
 
     def _site_record(self) -> SiteRecord:
         origin = self.site.model.origin
