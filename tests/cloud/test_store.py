@@ -289,6 +289,16 @@ def test_retention_removes_the_oldest_and_keeps_open_events(make_store: Callable
     assert reader.trace("trace-old") is None
 
 
+@pytest.mark.drops(RecordReason.MALFORMED)
+def test_lanes_that_no_page_can_be_told_are_refused(make_store: Callable[..., Store]) -> None:
+    writer, reader = make_store()
+    site = SiteRecord("A", 39.0, 117.3, "0.1", {"features": {("no", "json"): 1}})
+    kept = writer.keep(numbered(record(site, 1), record(event(), 2)), NOW)
+    assert kept.refused == [(0, RecordReason.MALFORMED)]
+    found = reader.site("a")
+    assert found is not None and found.record is None
+
+
 def test_of_events_the_newest_are_kept_and_the_open_ones(make_store: Callable[..., Store]) -> None:
     writer, reader = make_store(keep_records=3)
     over = {"state": EventState.CLOSED, "closed_utc_ns": NOW + 9}

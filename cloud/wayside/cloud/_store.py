@@ -14,7 +14,7 @@ from wayside.clock import UtcNs
 from wayside.cloud._reasons import CloudError, CloudReason
 from wayside.cloud._schema import INSTANCES, STEPS
 from wayside.cloud._views import ViewChanges, class_of, insert
-from wayside.records import EventRecord, Record, RecordId, RecordReason, encode_record
+from wayside.records import EventRecord, Record, RecordId, RecordReason, SiteRecord, encode_record
 
 _PRUNE_STEP = 1_000
 # Of 4 KiB: pages that many transactions change are brought into the file once.
@@ -47,10 +47,15 @@ def _columns(key: RecordId) -> tuple[str, int, int]:
 
 
 def _storable(record: Record) -> bool:
-    """Whether all integers that become columns fit 64 bits with sign."""
+    """Whether all integers that become columns fit 64 bits with sign, and lanes can be told as JSON."""
     key, body = record.id, record.body
     if key.boot > _MOST or key.seq > _MOST or not _LEAST <= record.utc_ns <= _MOST:
         return False
+    if isinstance(body, SiteRecord):
+        try:
+            msgspec.json.encode(body.lanes)
+        except (TypeError, ValueError, RecursionError):
+            return False
     if not isinstance(body, EventRecord):
         return True
     return (
