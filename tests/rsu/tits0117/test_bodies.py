@@ -276,8 +276,16 @@ def test_bodies_of_a_wrong_form_are_refused(message: str, body: Any, reason: Rsu
     assert caught.value.reason is reason
 
 
+# What looks like a value and is none, or lies at the end of a range.
+ODD = ("--5", "-1", "007", "1e3", 1 << 53, 1 << 63, 10**300, -(10**300), 1e308, -0.0, 181, 4_102_444_800_000)
+TIMES = ("9999-12-31 23:59:59", "0001-01-01 00:00:00", "2026-02-30 00:00:00")
 ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(ODD + TIMES),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
@@ -291,9 +299,13 @@ def test_any_json_is_a_frame_or_a_typed_error(message: str, body: Any) -> None:
         assert error.reason in (RsuReason.MALFORMED, RsuReason.TOO_LARGE, RsuReason.UNSUPPORTED)
 
 
+MAP = body_of("MAP", frame_of("MAP"), CONTEXT)[0]
+
+
 @given(st.data())
 def test_a_body_with_anything_put_in_is_a_frame_or_a_typed_error(data: st.DataObject) -> None:
-    message, body = data.draw(st.sampled_from([("RSM", RSM), ("RSI", RSI), ("SPAT", SPAT), ("RAW", [RAW])]))
+    bodies = [("RSM", RSM), ("RSI", RSI), ("SPAT", SPAT), ("RAW", [RAW]), ("MAP", MAP)]
+    message, body = data.draw(st.sampled_from(bodies))
     body = copy.deepcopy(body)
     at: Any = body
     for _ in range(12):

@@ -182,3 +182,10 @@ def test_settings_must_be_known() -> None:
 def test_the_serial_number_goes_before_the_id_where_topics_name_units() -> None:
     body = {"rsuid": "7", "rsuesn": "R1"}
     assert (unit_name(body, True), unit_name(body, False)) == ("R1", "7")
+
+
+def test_a_time_that_stands_in_a_text_is_a_time() -> None:
+    assert read_time_ms({"timestamp": "1605336902333"}) == 1_605_336_902_333
+    for text in ("", "now", "-1", "1e12", "9" * 17):
+        with pytest.raises(RsuError):
+            read_time_ms({"timestamp": text})

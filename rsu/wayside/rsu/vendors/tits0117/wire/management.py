@@ -74,10 +74,15 @@ def unit_name(body: Mapping[str, Any], serial: bool) -> str:
 
 
 def read_time_ms(body: Mapping[str, Any]) -> int | None:
-    """The unit's own time in a body, ms of UTC; None where it says none. Raises RsuError MALFORMED."""
+    """The unit's own time in a body, ms of UTC, also where it stands in a text; None where it says none.
+
+    Raises RsuError MALFORMED.
+    """
     value = body.get("timestamp")
     if value is None:
         return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 16:
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 53:
         raise _malformed(f"{value!r:.40} is no time", "timestamp")
     return value
