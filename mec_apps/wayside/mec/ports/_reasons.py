@@ -7,7 +7,8 @@ class PortReason(Reason, stage="ports"):
     """Why something did not pass between the edge's processes.
 
     STRANGER, MALFORMED, TOO_LARGE, WRONG_VERSION, NOT_READ: the connection was cut; both ends make a new one
-    and tell each other anew what stands. NO_PEER, OLDEST, OVERTAKEN: one message lost.
+    and tell each other anew what stands. NO_PEER, OLDEST, OVERTAKEN: one message lost. EXPIRED: a
+    broadcast that had waited for longer than it may live.
     """
 
     STRANGER = "stranger"
@@ -18,6 +19,7 @@ class PortReason(Reason, stage="ports"):
     NO_PEER = "no_peer"
     OLDEST = "oldest"
     OVERTAKEN = "overtaken"
+    EXPIRED = "expired"
 
 
 class PortError(WaysideError):

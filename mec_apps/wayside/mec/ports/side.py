@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from wayside.clock import MonoNs
 from wayside.mec.downlink import Downlink
 from wayside.mec.rollup import Stored
 from wayside.records import Body, LiveRsu, LiveView, RecordId
@@ -74,9 +75,13 @@ class SetAside(msgspec.Struct, frozen=True, tag="aside", array_like=True):
 
 
 class Broadcast(msgspec.Struct, frozen=True, tag="broadcast", array_like=True):
-    """What the roadside units shall send. The newest of a dialect and key."""
+    """What the roadside units shall send. The newest of a dialect and key.
+
+    expires: when it must no longer be sent.
+    """
 
     message: Downlink
+    expires: MonoNs
 
 
 class Live(msgspec.Struct, frozen=True, tag="live", array_like=True):

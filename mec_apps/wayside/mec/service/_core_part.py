@@ -392,8 +392,10 @@ class CorePart(Part):
     def _send_out(self, messages: Sequence[Downlink]) -> None:
         if not self.side.up:
             return  # a broadcast that is not sent now is composed anew when it is due again
+        now = self.clock.mono()
         for message in messages:
-            self.side.send_newest((message.dialect, message.key), Broadcast(message))
+            expires = MonoNs(now + message.ttl_ms * 1_000_000)
+            self.side.send_newest((message.dialect, message.key), Broadcast(message, expires))
 
     # tasks
 

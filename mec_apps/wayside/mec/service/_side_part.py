@@ -163,9 +163,9 @@ class SidePart(Part):
 
     def _from_core(self, message: CoreToSide) -> None:
         match message:
-            case Broadcast(downlink):
+            case Broadcast(due, expires):
                 if not self._finished:
-                    self.units.broadcast((downlink,))
+                    self.units.broadcast(due, expires)
             case Live(view):
                 if self.uplink is not None:
                     self.uplink.show(view)

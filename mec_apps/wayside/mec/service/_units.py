@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from wayside.clock import Clock
+from wayside.clock import Clock, MonoNs
 from wayside.mec.downlink import Downlink
+from wayside.mec.ports import PortReason
 from wayside.mec.site import Site
 from wayside.observe import Counters
 from wayside.records import DeliveryRecord, LiveRsu
@@ -77,25 +78,29 @@ class RoadsideUnits:
         """What the map shows of them."""
         return tuple(_live(adapter) for adapter in self.adapters.values())
 
-    def broadcast(self, messages: Iterable[Downlink]) -> None:
-        """Send what is due to the units that speak its dialect."""
-        for message in messages:
-            envelope = downlink(
-                self._clock,
-                message.message_name,
-                message.uper,
-                dialect=message.dialect,
-                # The radio knows eight levels of priority, the standard 256.
-                tx=Tx(priority=message.priority >> 5),
-                trace_id=message.trace_id,
-            )
-            self.distribution.send(
-                envelope,
-                to=self._of_dialect.get(message.dialect, ()),
-                ttl_ms=message.ttl_ms,
-                priority=message.priority,
-                key=message.key,
-            )
+    def broadcast(self, message: Downlink, expires: MonoNs) -> None:
+        """Send what is due to the units that speak its dialect, for what is left of its life; what had to
+        wait for longer than that is counted as EXPIRED."""
+        left_ms = (expires - self._clock.mono()) // 1_000_000
+        if left_ms <= 0:
+            self._counters.drop(PortReason.EXPIRED)
+            return
+        envelope = downlink(
+            self._clock,
+            message.message_name,
+            message.uper,
+            dialect=message.dialect,
+            # The radio knows eight levels of priority, the standard 256.
+            tx=Tx(priority=message.priority >> 5),
+            trace_id=message.trace_id,
+        )
+        self.distribution.send(
+            envelope,
+            to=self._of_dialect.get(message.dialect, ()),
+            ttl_ms=min(message.ttl_ms, left_ms),
+            priority=message.priority,
+            key=message.key,
+        )
 
     async def _listen(self, adapter: Adapter) -> None:
         async for batch in adapter.uplink():
