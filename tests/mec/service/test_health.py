@@ -52,6 +52,14 @@ def edge(clock: VirtualClock) -> Edge:
     return edge
 
 
+def test_metrics_tell_of_a_process_that_is_not_up(clock: VirtualClock) -> None:
+    health = Health("haihe", clock)
+    health.take(Family((ProcessState("link", 7, False, 3, "ended with -9", None),)))
+    text = health.metrics().decode()
+    assert 'wayside_process_up{process="edge-link",site="haihe"} 0.0' in text
+    assert 'wayside_process_restarts{process="edge-link",site="haihe"} 3.0' in text
+
+
 def test_nothing_is_alive_before_it_has_reported(clock: VirtualClock) -> None:
     health = Health("haihe", clock)
     assert health.alive()[0] is False and health.ready()[0] is False

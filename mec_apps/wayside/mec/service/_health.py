@@ -6,7 +6,7 @@ import msgspec
 
 from wayside.clock import Clock, MonoNs
 from wayside.mec.ports import Family, Lack, ProcessState
-from wayside.observe import metrics_text
+from wayside.observe import ProcessSnapshot, metrics_text
 
 # A process reports twice a second; one that has not for so long does not turn its loop.
 ANSWER_S = 5.0
@@ -75,9 +75,9 @@ class Health:
         """Prometheus text of all processes."""
         snapshots = []
         for process in self._family.processes:
-            if process.report is None:
-                continue
-            own = process.report.snapshot
+            # Also of one that is down or starts: that it is not up is what its metric is for.
+            report = process.report
+            own = ProcessSnapshot(f"edge-{process.name}") if report is None else report.snapshot
             more = {"process_up": float(process.up), "process_restarts": float(process.restarts)}
             snapshots.append(msgspec.structs.replace(own, gauges={**own.gauges, **more}))
         return metrics_text(snapshots, site=self._site)
