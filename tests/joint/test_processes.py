@@ -236,6 +236,21 @@ async def test_no_process_outlives_its_supervisor(place: Any) -> None:
     await place.until(lambda: not any(alive(pid) for pid in pids), 30.0)
 
 
+async def test_a_signal_to_all_its_processes_ends_the_edge_in_order(place: Any) -> None:
+    edge = await place.child()
+    told = await edge.line()
+    url = f"http://127.0.0.1:{told['ports']['http']}/healthz"
+    async with httpx.AsyncClient(trust_env=False, timeout=20.0) as client:
+        health = (await client.get(url)).json()
+        # As a service manager does, which knows a group of processes and no order among them.
+        for process in health["processes"].values():
+            os.kill(process["pid"], signal.SIGTERM)
+        figures = await edge.end()
+    assert figures["site"] == "haihe-demo" and "process_ended" not in figures["counts"]
+    log = (place.folder / "edge.log").read_text("utf-8")
+    assert "started anew" not in log and "connection to" not in log
+
+
 # a supervisor of processes that are no edge
 
 
@@ -270,6 +285,26 @@ async def test_it_gives_up_on_a_process_that_always_ends_at_once(place: Any) -> 
         assert edge.counters.dropped(SupervisorReason.GAVE_UP) == 1
     finally:
         await edge.close()
+    assert not any(alive(state.pid) for state in edge.states())
+
+
+async def test_a_process_that_cannot_be_started_anew_counts_as_ended(place: Any) -> None:
+    code = "ready()\nif name == 'link': sys.exit(3)\nwhile control.recv(1 << 16): pass\n"
+    works, tried = dummy(code), []
+
+    def command(name: str, control: int, run: Path) -> Sequence[str]:
+        tried.append(name)
+        return works(name, control, run) if tried.count(name) == 1 else ["/nonexistent/edge"]
+
+    edge = Supervisor(command, place.clock, SupervisorSettings(quick_deaths=3, end_s=1.0, drain_s=0.1))
+    await edge.start()
+    try:
+        async with asyncio.timeout(20.0):
+            with pytest.raises(SupervisorError, match="edge-link ended 3 times"):
+                await edge.wait_failed()
+    finally:
+        async with asyncio.timeout(20.0):
+            await edge.close()
     assert not any(alive(state.pid) for state in edge.states())
 
 

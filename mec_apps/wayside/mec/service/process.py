@@ -46,8 +46,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--log-level", type=int, default=logging.INFO)
     args = parser.parse_args(argv)
     _end_with(args.supervisor)
-    # Ctrl-C reaches the whole group; the supervisor ends its processes in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches the whole group, a service manager's SIGTERM too; the supervisor ends its processes in
+    # order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=args.control)
     control.setblocking(False)
     try:

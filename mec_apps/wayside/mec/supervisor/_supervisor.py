@@ -207,18 +207,15 @@ class Supervisor:
     async def _keep(self, child: _Child) -> None:
         backoff = Backoff(first_s=0.1, ceiling_s=5.0)
         while not self._stopping:
-            await self._spawn(child)
-            assert child.process is not None
-            code = await child.process.wait()
-            await child.silent.wait()
+            how = await self._live(child)
             child.up = False
             child.report = None
             self._census.ended(child.name)
             child.ended.set()
             if self._stopping or not child.ready.is_set():
-                child.why = f"(exit code {code})"
+                child.why = f"({how})"
                 return
-            child.why = child.why or f"ended with {code}"
+            child.why = child.why or how
             self.counters.count("process_ended", child.name)
             _log.error("edge-%s %s, it is started anew", child.name, child.why)
             if (self.clock.mono() - child.began) / 1e9 < self.settings.quick_s:
@@ -232,13 +229,24 @@ class Supervisor:
             child.restarts += 1
             await self.clock.sleep(backoff.next_s())
 
+    async def _live(self, child: _Child) -> str:
+        """Start a process and wait for its end; how that came."""
+        try:
+            await self._spawn(child)
+        except OSError as error:  # no memory or descriptors for another one, perhaps in a while
+            return f"could not be started: {error}"
+        assert child.process is not None
+        code = await child.process.wait()
+        await child.silent.wait()
+        return f"ended with {code}"
+
     async def _spawn(self, child: _Child) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        ours.setblocking(False)
         child.began = self.clock.mono()
         child.finished.clear()
         child.ended.clear()
         child.silent.clear()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.setblocking(False)
         try:
             child.process = await asyncio.create_subprocess_exec(
                 *self._command(child.name, theirs.fileno(), self._run),
@@ -246,6 +254,9 @@ class Supervisor:
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )
+        except BaseException:
+            ours.close()
+            raise
         finally:
             theirs.close()
         child.stream = stream = Stream(
