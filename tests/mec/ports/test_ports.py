@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wayside.clock import MonoNs, SystemClock
+from wayside.clock import MonoNs, SystemClock, VirtualClock
 from wayside.mec.ports import (
     MAX_FRAME_BYTES,
     ConnectingPort,
@@ -311,3 +311,34 @@ async def test_what_waited_is_sent_when_the_peer_reads_again(pair: Pair) -> None
     assert [message for message in found if isinstance(message, SessionUp)] == kept
     assert pair.link.congested == [True, False]
     peer.close()
+
+
+@pytest.mark.joint
+async def test_who_hangs_up_at_once_is_not_asked_again_at_once(tmp_path: Path, clock: VirtualClock) -> None:
+    came: list[str] = []
+
+    class Curt(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            came.append("came")
+            transport.close()
+
+    path, owner, gone = tmp_path / "p.sock", TaskOwner("test"), asyncio.Event()
+    port = ConnectingPort(
+        "test",
+        core_to_link,
+        clock,
+        Counters(),
+        on_message=lambda _: None,
+        on_up=lambda: None,
+        on_down=gone.set,
+    )
+    async with await asyncio.get_running_loop().create_unix_server(Curt, str(path)), asyncio.timeout(10.0):
+        port.start(path, owner)
+        for times in (1, 2):
+            await gone.wait()
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert len(came) == times
+            gone.clear()
+            clock.advance(1.0)
+        await owner.close()

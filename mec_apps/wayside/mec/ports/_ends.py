@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 
 Call = Callable[[], None]
 
+# A connection that lived for so long was a good one.
+_LASTED_S = 1.0
+
 
 class Port:
     """One process's end of the way to another one: at most one connection, made anew when it breaks.
@@ -181,5 +184,9 @@ class ConnectingPort(Port):
                     _log.info("port %s: nobody listens yet: %s", self.name, error)
                 await self._clock.sleep(backoff.next_s())
                 continue
-            backoff.reset()
+            began = self._clock.mono()
             await self._gone.wait()
+            if (self._clock.mono() - began) / 1e9 >= _LASTED_S:
+                backoff.reset()
+            else:  # who hangs up at once is not asked again at once, round after round
+                await self._clock.sleep(backoff.next_s())
