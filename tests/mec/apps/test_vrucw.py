@@ -734,6 +734,21 @@ def test_a_turning_car_that_can_stop_at_leisure_is_only_informed(scene: Any, pla
     assert report.severity is Severity.URGENT
 
 
+@pytest.mark.parametrize(("speed_mps", "severity"), [(5.5, Severity.INFORM), (8.0, Severity.URGENT)])
+def test_a_turning_driver_who_can_give_way_at_ease_is_only_informed(
+    scene: Any, place: Any, speed_mps: float, severity: Severity
+) -> None:
+    # Left turn to the north; a pedestrian walks over its exit, less than 4 s ahead.
+    def world(i: int) -> list[Any]:
+        car = scene.car(1, 0, -6.5, speed_mps, 0, match=(LaneKey("1-7", 1), 193.5), turn=Maneuver.LEFT)
+        return [car, scene.walker(100, place(1, 17.0, 4.5), (-1.2, 0.0))]
+
+    (report,) = play(scene, Vrucw(), world, lights={1: Light.PROTECTED_GREEN})[-1]
+    assert report.severity is severity, report.evidence
+    if severity is Severity.INFORM:
+        assert report.evidence["needed_decel_mps2"] > report.evidence["limit_easy_decel_mps2"]
+
+
 def test_a_driver_who_brakes_nearly_enough_unasked_is_only_informed(scene: Any, place: Any) -> None:
     def world(accel_mps2: float) -> Any:
         return lambda i: [

@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wayside.asn1.messages import Maneuver
 from wayside.geo import heading_from_yaw
 from wayside.link import Action, Party, Severity, WarningKind
 from wayside.mec.apps._contract import Concern, HazardReport, Parameters, choice, stated
@@ -130,6 +131,7 @@ class _Pair(NamedTuple):
     model: str
     waits: bool
     vague: bool
+    turns: bool
     doubtful: bool
 
 
@@ -335,7 +337,9 @@ class Vrucw:
         if on is not None and kerbs is not None:
             waits = kerbs.waits(world, user, on, way_m - on.to_stop_line_m(vehicle.length_m), p.kerb_m)
         vague = user.accuracy_m > p.lane_accuracy_m and self._motions.rode_along(user.track_id, world.mono)
-        return _Pair(vehicle, user, time_s, way_m, x, y, towards, decel, model, waits, vague, False)
+        movement = on.way.movement if on is not None else None
+        turns = movement is not None and movement.maneuver is not Maneuver.STRAIGHT
+        return _Pair(vehicle, user, time_s, way_m, x, y, towards, decel, model, waits, vague, turns, False)
 
     def _reaction_s(self, vehicle: TrackView) -> float:
         p = self.parameters
@@ -408,7 +412,9 @@ class Vrucw:
         p = self.parameters
         decel, accel = pair.decel_mps2, pair.vehicle.accel_mps2
         told = before > Severity.INFORM
-        if pair.doubtful or pair.waits or pair.vague or (decel <= p.easy_decel_mps2 and not told):
+        # Who turns slows down and gives way: at leisure means up to advice for him.
+        easy_mps2 = p.advise_decel_mps2 if pair.turns else p.easy_decel_mps2
+        if pair.doubtful or pair.waits or pair.vague or (decel <= easy_mps2 and not told):
             return Severity.INFORM
         answers = accel <= -1.0 and decel <= min(p.answer_mps2 - accel, p.urgent_decel_mps2)
         if answers and not told:
