@@ -2,30 +2,18 @@ from __future__ import annotations
 
 import itertools
 import logging
-import secrets
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
 
 from wayside.clock import Clock, MonoNs
-from wayside.link import Flag, FrameKind, Warning
+from wayside.link import Flag
 from wayside.mec.core import EdgeCore, lanes_of_groups, live_sensors, live_view
-from wayside.mec.dispatch import CancelPush, Push
 from wayside.mec.downlink import Downlink
 from wayside.mec.orders import Orders
 from wayside.mec.ports import Lack, ListeningPort, Others, Report
-from wayside.mec.ports.link import (
-    LinkToCore,
-    PushDown,
-    ReceiptUp,
-    SessionDown,
-    SessionUp,
-    VehicleFrame,
-    Written,
-    link_to_core,
-)
+from wayside.mec.ports.link import link_to_core
 from wayside.mec.ports.side import (
     Broadcast,
     CommandUp,
@@ -49,6 +37,7 @@ from wayside.mec.service._report import Nested, SummaryWindow
 from wayside.mec.service._settings import ServiceSettings, link_socket, side_socket
 from wayside.mec.service._steps import StepTrigger
 from wayside.mec.service._tscbm import ControllerReceiver
+from wayside.mec.service._vehicles import Vehicles
 from wayside.mec.site import Site
 from wayside.observe import Counters, LatencySamples, LatencySummary, sum_counts
 from wayside.records import DeviceRecord, LiveRsu, SiteRecord
@@ -62,8 +51,6 @@ LIVE_S = 0.2
 WATCH_S = 1.0
 # After so many faults in a row the service ends, to be started anew: what it holds in memory is unsound.
 _GIVE_UP = 50
-# Pushes whose writing may still be told: as many as receipts are waited for.
-_PUSHES = 20_000
 
 
 class CorePart(Part):
@@ -91,8 +78,6 @@ class CorePart(Part):
         self._finished = False
         self._steps = StepTrigger(clock, self._run_step)
         self._device_states: dict[str, str] = {}
-        self._sessions: set[str] = set()
-        self._pushed: OrderedDict[int, tuple[str, Warning]] = OrderedDict()
         self._units: tuple[LiveRsu, ...] = ()
         self._inputs = AsyncExitStack()
         # What makes records; ends before the last of them is written.
@@ -105,9 +90,9 @@ class CorePart(Part):
             link_to_core,
             clock,
             counters,
-            on_message=self._from_link,
+            on_message=lambda message: self._vehicles.take(message),
             on_up=lambda: None,
-            on_down=self._link_gone,
+            on_down=lambda: self._vehicles.gone(),
         )
         self.side = ListeningPort(
             "core to side",
@@ -138,8 +123,6 @@ class CorePart(Part):
         if adopted:
             _log.info("goes on with %d event(s) left open by the run before", adopted)
         self.core = EdgeCore(site, clock, counters, ledger=ledger)
-        # Begins anywhere: the link's word of an earlier core's push is not taken for one of this one's.
-        self._refs = itertools.count(secrets.randbits(62) + 1)
         kept = site.outbox_path.with_name(f"{site.outbox_path.name}.orders")
         self.orders = await Orders.open(self.core, kept, clock, counters)
         self._keeping = Keeping(
@@ -151,6 +134,14 @@ class CorePart(Part):
             counters,
             site=site.id,
             on_order=self._steps.touch,
+        )
+        self._vehicles = Vehicles(
+            self.link,
+            self.core,
+            clock,
+            counters,
+            on_moved=lambda: self._steps.touch(soon=False),
+            on_delivered=self._keeping.touch,
         )
         self._look_at_clock()
         # The first step builds what the apps derive from the map: now, not when the first danger comes.
@@ -234,7 +225,7 @@ class CorePart(Part):
             "outbox_bytes": state.bytes,
             "outbox_held_records": state.held,
             "open_events": len(self.core.open_events()),
-            "sessions": len(self._sessions),
+            "sessions": len(self._vehicles),
             "clock_error_ms": self.core.world.clock_error_ms,
         }
 
@@ -284,37 +275,6 @@ class CorePart(Part):
             if self.core.on_tscbm(data, arrived, host):
                 self._steps.touch()
 
-    def _from_link(self, message: LinkToCore) -> None:
-        match message:
-            case VehicleFrame(session, body, arrived):
-                # A vehicle's own word moves its track; the apps look at it with the next scan or signal, or
-                # here when nothing else comes: vehicles alone can be in danger too.
-                if session in self._sessions and self.core.on_vehicle_frame(session, body, arrived):
-                    self._steps.touch(soon=False)
-            case SessionUp(session, dialect):
-                self._sessions.add(session)
-                self.core.on_session(session, True, dialect)
-            case SessionDown(session):
-                self._sessions.discard(session)
-                self.core.on_session(session, False)
-            case Written(session, seq, ref, at):
-                pushed = self._pushed.get(ref)
-                if pushed is not None:
-                    subject, warning = pushed
-                    first = bool(warning.marks)
-                    self.core.receipts.wrote(session, seq, at, subject, warning, first=first)
-            case ReceiptUp(session, receipt):
-                delivered = self.core.receipts.received(session, receipt)
-                if delivered is not None:
-                    self.core.delivered(delivered)
-                    self._keeping.touch()
-
-    def _link_gone(self) -> None:
-        """Whoever was connected is not now; the link tells who is there when it comes back."""
-        for session in self._sessions:
-            self.core.on_session(session, False)
-        self._sessions.clear()
-
     def _from_side(self, message: SideToCore) -> None:
         match message:
             case EnvelopeUp(envelope):
@@ -337,57 +297,14 @@ class CorePart(Part):
         began = self.clock.mono()
         result = self.core.decide()
         for cancel in result.cancels:
-            self._cancel(cancel)
+            self._vehicles.cancel(cancel)
         flags = Flag.DEGRADED if result.world.degraded else Flag(0)
         for push in sorted(result.pushes, key=lambda push: -push.priority):
-            self._push(push, flags)
+            self._vehicles.push(push, flags)
         self._send_out(self.core.compose(result.world))
         self.counters.count("steps")
         self.step_time.add_ms((self.clock.mono() - began) / 1e6)
         self._keeping.touch()
-
-    def _push(self, push: Push, flags: Flag) -> None:
-        warning = push.warning
-        ref = 0
-        if isinstance(warning, Warning):
-            self.counters.count("warnings", warning.kind.value)
-            ref = next(self._refs)
-            self._pushed[ref] = self.core.subject_of(warning.event_id), warning
-            if len(self._pushed) > _PUSHES:
-                self._pushed.popitem(last=False)
-        age_ns = self.clock.utc() - push.created
-        expires = MonoNs(self.clock.mono() - age_ns + push.ttl_ms * 1_000_000)
-        self.link.send_newest(
-            (push.session, push.key),
-            PushDown(
-                push.session,
-                int(push.kind),
-                push.key,
-                push.priority,
-                push.created,
-                expires,
-                push.ttl_ms,
-                push.body,
-                int(flags),
-                ref,
-            ),
-        )
-
-    def _cancel(self, cancel: CancelPush) -> None:
-        self.counters.count("cancels")
-        self.link.send_newest(
-            (cancel.session, cancel.key),
-            PushDown(
-                cancel.session,
-                int(FrameKind.CANCEL),
-                cancel.key,
-                cancel.priority,
-                self.clock.utc(),
-                self.clock.mono(),
-                0,
-                cancel.body,
-            ),
-        )
 
     def _send_out(self, messages: Sequence[Downlink]) -> None:
         if not self.side.up:
