@@ -128,6 +128,8 @@ async def test_the_core_dies_and_nothing_false_is_told_and_the_event_goes_on(
             link = pid_of(edge, "link")
             session = car.client.status().session_id
             told = len(car.warnings)
+            # A warning does not wait for the disk; what is on disk is what the next run takes up.
+            await place.until(lambda: bool(reported(place)))
             os.kill(pid_of(edge, "core"), signal.SIGKILL)
             await place.until(lambda: not next(s for s in edge.states() if s.name == "core").up)
             # What was told expires by itself; a cancel would claim to know that it is over.

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _END_S = 15.0
+# The part that failed says why, and the one that started it that it did.
+_LAST_LINES = 2
 
 
 class ChildError(Exception):
@@ -117,7 +119,7 @@ class Child:
 
     def _tail(self) -> str:
         text = self._log.read_text(errors="replace").strip() if self._log.exists() else ""
-        return text.splitlines()[-1] if text else f"nothing in {self._log}"
+        return "; ".join(text.splitlines()[-_LAST_LINES:]) if text else f"nothing in {self._log}"
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
