@@ -333,7 +333,7 @@ async def test_hostile_data_neither_runs_nor_breaks_the_page(
         await page.wait_for_selector(".detail")
         assert await page.title() == "(3) Wayside"
         assert await page.locator("img[src=x]").count() == 0
-        assert await page.evaluate(COLOURS) > 20
+        await page.wait_for_function(f"() => ({COLOURS})() > 20")
         # The one complaint is the browser's own word on the event that is not stored.
         assert [text for text in watched.complaints if "404" not in text] == []
         assert watched.hosts == {urlsplit(url).netloc}
