@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import socket
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -78,7 +79,7 @@ class Edge(msgspec.Struct):
     counters: Counters
 
 
-class Carriage:
+class Carriage(ABC):
     """One way from edges to a centre. The centre's address and store stay over its restarts."""
 
     name = ""
@@ -90,15 +91,15 @@ class Carriage:
     def settings(self, **changes: Any) -> CloudSettings:
         return CloudSettings(**({"data": self.folder / "cloud"} | changes))
 
+    @abstractmethod
     def centre(self, **changes: Any) -> AbstractAsyncContextManager[Any]:
         """A running centre."""
-        raise NotImplementedError
 
-    def uplink(self, outbox: Outbox, counters: Counters) -> HttpUplink | KafkaUplink:
-        raise NotImplementedError
+    @abstractmethod
+    def uplink(self, outbox: Outbox, counters: Counters) -> HttpUplink | KafkaUplink: ...
 
-    def commands(self, instance: str, counters: Counters) -> CommandSource:
-        raise NotImplementedError
+    @abstractmethod
+    def commands(self, instance: str, counters: Counters) -> CommandSource: ...
 
     @asynccontextmanager
     async def edge(self, name: str = "outbox") -> AsyncIterator[Edge]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 
 from wayside.clock import VirtualClock
 from wayside.observe import Counters
@@ -630,7 +631,6 @@ async def test_two_starts_of_the_host_number_their_maps_apart(clock: VirtualCloc
 
 def test_it_all_works_on_uvloop_too() -> None:
     """The edge runs on uvloop, whose transports end in another order."""
-    uvloop = pytest.importorskip("uvloop")
 
     async def there_and_back() -> None:
         clock = VirtualClock()

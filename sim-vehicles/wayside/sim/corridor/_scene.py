@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ class CorridorScenario(StrEnum):
     CLEAN = "clean"
 
 
-class CorridorScene:
+class CorridorScene(ABC):
     """A scripted conflict, put on the road by `start` and led by `step` until it is `done`.
 
     hazards: ids of participants that nobody expects. subject: number of the vehicle of SUMO that is to meet
@@ -62,10 +63,11 @@ class CorridorScene:
         self.began_s = road.now_s
         self.place(road)
 
+    @abstractmethod
     def place(self, road: CorridorSimulation) -> None:
         """Put participants on the road; called once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, road: CorridorSimulation) -> None:
         """Lead the participants; called before each later step."""
 

@@ -288,6 +288,9 @@ class EmergencyRun(CorridorScene):
         number = road.enter(EMERGENCY, edges, _MIDDLE, place_m=20.0, speed_mps=14.0, speed_factor=1.2)
         self.subject = number
 
+    def step(self, road: CorridorSimulation) -> None:
+        """Nothing to lead: SUMO drives the ambulance."""
+
 
 SCENES: dict[CorridorScenario, type[CorridorScene]] = {
     scene.scenario: scene
